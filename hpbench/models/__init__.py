@@ -1,0 +1,1 @@
+"""Models: the interface, how a name finds one, and the wrappers that come with hpbench."""

@@ -1,0 +1,66 @@
+"""What a model is: one method.
+
+A model gets whole images with one face box each and returns `Faces` in the same order; how much margin it crops, how it
+resizes, and which colours it likes is its own affair.  It never sees a label.
+
+>>> import numpy as np, hpbench
+>>> class Frontal(hpbench.Model):
+...     def predict(self, images, boxes_xyxy_px):
+...         return hpbench.Faces(rotation=np.tile(np.eye(3), (len(images), 1, 1)))
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+
+from ..faces import Faces
+
+__all__ = ["Model"]
+
+Array = npt.NDArray[Any]
+
+
+class Model(abc.ABC):
+    """Base class of every model.
+
+    A subclass may take in its constructor, by keyword, ``weights`` (a `pathlib.Path` to a file or folder, from
+    ``--weights``), ``device`` (from ``--device``) and whatever ``--model-arg key=value`` shall set; only what it
+    names is passed, and an argument it does not name is an error for the user, not silence.
+
+    Attributes
+    ----------
+    name : str
+        What records and boards call it; the class name where it is left empty.
+    version : str
+        Of the code or the weights: part of a record.
+    weights_sha256 : str or None
+        Set by models that have weights.
+    batch_size : int
+        Faces per call unless the user asks for another number.
+    """
+
+    name: str = ""
+    version: str = "0"
+    weights_sha256: str | None = None
+    batch_size: ClassVar[int] = 16
+
+    @abc.abstractmethod
+    def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+        """Predict one face per image.
+
+        Parameters
+        ----------
+        images : list of B (H, W, 3) uint8 RGB arrays, sizes may differ
+        boxes_xyxy_px : (B, 4) float64 array
+            Edges of the face box, unrounded, (0, 0) = centre of the top-left pixel; it may reach outside the image.
+
+        Returns
+        -------
+        Faces
+            B rows in the order of `images`, `sample_id` left out; any of ``rotation`` (head -> camera), ``euler_deg``
+            with its ``convention``, ``landmarks`` with their ``scheme``, ``visibility``.  A face that cannot be
+            predicted is a row of NaN, its reason in ``failure``.
+        """
