@@ -259,7 +259,7 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     for problem in (
         (protocol.main not in protocol.metrics, f"main {protocol.main!r} is none of its metrics"),
         (len(set(names)) < len(names), "two subsets have one name"),
-        (bool(set(protocol.balance) - set(names)), f"balance names a subset that is not there: {did_you_mean(''.join(protocol.balance[:1]), names)}"),
+        (bool(set(protocol.balance) - set(names)), f"balance {list(protocol.balance)} names a subset that is not there"),
         (protocol.boxes not in card.boxes, f"boxes {protocol.boxes!r} is no box set of {card.id}"),
         (protocol.norm_box not in ("", *card.boxes), f"norm_box {protocol.norm_box!r} is no box set of {card.id}"),
     ):  # fmt: skip

@@ -56,8 +56,12 @@ def build(cls: type[T], data: object, where: str) -> T:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
+    if hint is Any:
+        return value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
         errors = []
         for option in (a for a in arguments if a is not type(None)):
             try:

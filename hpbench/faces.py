@@ -216,7 +216,7 @@ class Faces:
         absent = rows < 0
         changes: dict[str, Any] = {"sample_id": list(sample_ids), "attributes": {}}
         source = np.where(absent, 0, rows)
-        for name, (shape, dtype) in _COLUMNS.items():
+        for name, (_, dtype) in _COLUMNS.items():
             value = getattr(self, name)
             if value is None:
                 continue
@@ -233,10 +233,39 @@ class Faces:
                 changes[name] = ["" if gone else str(value[row]) for row, gone in zip(source, absent, strict=True)]
         return replace(self, **changes)
 
-    def content_sha256(self) -> str:
-        """Hash of the canonical content: rows sorted by id, little-endian arrays, one NaN; text columns and attributes too.
+    @staticmethod
+    def concatenate(parts: Sequence[Faces]) -> Faces:
+        """The rows of several tables one after another.
 
-        `failure` is left out: it explains a row of NaN, it does not change it.
+        A column that only some parts have becomes NaN in the others (their faces all failed, say).
+        """
+        changes: dict[str, Any] = {"sample_id": [i for part in parts for i in part.sample_id]}  # type: ignore[union-attr]
+        for name, (_, dtype) in _COLUMNS.items():
+            shapes = {getattr(part, name).shape[1:] for part in parts if getattr(part, name) is not None}
+            if len(shapes) > 1:
+                raise InputError(f"{name} has different shapes in the parts: {' and '.join(map(str, sorted(shapes)))}.")
+            if not shapes:
+                continue
+            shape, blank = shapes.pop(), np.nan if dtype is np.float64 else 3
+            columns = [getattr(part, name) for part in parts]
+            changes[name] = np.concatenate(
+                [np.full((len(p), *shape), blank) if c is None else c for p, c in zip(parts, columns, strict=True)]
+            )
+        for name in _TEXT_COLUMNS:
+            if any(getattr(part, name) is not None for part in parts):
+                changes[name] = [str(v) for p in parts for v in (getattr(p, name) if getattr(p, name) is not None else [""] * len(p))]
+        for name in ("convention", "scheme"):
+            values = {getattr(part, name) for part in parts} - {None}
+            if len(values) > 1:
+                raise InputError(f"{name} differs between the parts: {' and '.join(sorted(values))}.")
+            changes[name] = values.pop() if values else None
+        return Faces(**changes)
+
+    def content_sha256(self) -> str:
+        """Hash of the canonical content: rows sorted by id, little-endian arrays, one kind of NaN.
+
+        `failure` and `attributes` are left out: the first explains a row of NaN, the others name parts of a set; neither
+        changes a label.
         """
         order = np.argsort(np.array([str(i) for i in self.sample_id]), kind="stable") if len(self) else np.zeros(0, np.int64)  # type: ignore[union-attr]
         digest = hashlib.sha256()
@@ -261,8 +290,6 @@ class Faces:
                 add(name, value)  # a rotation beside Euler angles follows from them
         for name in ("convention", "scheme"):
             digest.update(f"{name}|{getattr(self, name)}|".encode())
-        for key in sorted(self.attributes):
-            add(f"attribute {key}", self.attributes[key])
         return digest.hexdigest()
 
 
@@ -277,13 +304,15 @@ def _check_unique(ids: list[str]) -> None:
         first_row: dict[str, int] = {}
         for row, sample_id in enumerate(ids):
             if sample_id in first_row:
-                raise InputError(f"sample_id {sample_id!r} stands in rows {first_row[sample_id]} and {row} (0-based): an id may occur once.")
+                raise InputError(
+                    f"sample_id {sample_id!r} stands twice, in rows {first_row[sample_id] + 1} and {row + 1}: an id may occur once."
+                )
             first_row[sample_id] = row
 
 
 def _checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dtype: type) -> Array:
     try:
-        array = np.array(value, dtype=dtype)
+        array: Array = np.array(value, dtype=dtype)
     except (TypeError, ValueError):
         raise InputError(f"{name} is not an array of numbers of equal shape: rows of different length, or text?") from None
     wanted = (n, *shape)
@@ -299,7 +328,8 @@ def _checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dt
             hint = ": transposed? points come before x, y"
         raise InputError(f"{name} must have shape ({text}), got {array.shape}{hint}.")
     if dtype is np.float64 and np.isinf(array).any():
-        raise InputError(f"{name} holds an infinite number in row {int(np.argwhere(np.isinf(array))[0][0])} (0-based): a failed face is NaN.")
+        row = int(np.argwhere(np.isinf(array))[0][0]) + 1
+        raise InputError(f"{name} holds an infinite number in row {row}: a failed face is NaN.")
     return array
 
 

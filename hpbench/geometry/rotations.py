@@ -71,7 +71,7 @@ CONVENTIONS: dict[str, EulerConvention] = {
     for c in (
         EulerConvention("300w-lp", ("pitch", "yaw", "roll"), (1.0, -1.0, 1.0), "300W-LP, AFLW2000-3D, BIWI, Hopenet, FSA-Net"),
         EulerConvention("yxz", ("yaw", "pitch", "roll"), (1.0, -1.0, 1.0), "the MNN group for AFLW, 300W, COFW, WFLW"),
-        EulerConvention("6drepnet", ("roll", "yaw", "pitch"), (1.0, -1.0, 1.0), "6DRepNet and descendants (wrong order for 300W-LP angles)"),
+        EulerConvention("6drepnet", ("roll", "yaw", "pitch"), (1.0, -1.0, 1.0), "6DRepNet and descendants (wrong for 300W-LP angles)"),
         EulerConvention("opal23", ("pitch", "yaw", "roll"), (-1.0, -1.0, 1.0), "annotation lists of opal23_headpose"),
     )
 }  # fmt: skip

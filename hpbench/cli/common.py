@@ -1,0 +1,60 @@
+"""Options and small helpers that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..predict import Progress
+
+__all__ = ["data_option", "mix_schemes_option", "out_option", "print_json", "protocol_option", "remark"]
+
+data_option = click.option(
+    "--data", multiple=True, metavar="PATH", type=click.Path(path_type=Path),
+    help="Folder or official archive of the dataset; repeats. Default: $HPBENCH_DATA/<dataset>.",
+)  # fmt: skip
+protocol_option = click.option("--protocol", multiple=True, metavar="P", help="Only this protocol, e.g. aflw2000/pose-1969; repeats.")
+out_option = click.option(
+    "-o",
+    "--out",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Output folder. Default: hpbench-out/<model>/<dataset>.",
+)
+mix_schemes_option = click.option(
+    "--mix-schemes", is_flag=True, help="Score landmarks of another scheme of equal length (noted in the record)."
+)
+
+
+def remark(text: str) -> None:
+    """Say something that is no data."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+class TerminalProgress(Progress):
+    """A progress bar on a terminal, nothing elsewhere (`hpbench.predict.Progress`)."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def start(self, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=done, unit="face", file=sys.stderr)
+
+    def advance(self, faces: int) -> None:
+        if self._bar is not None:
+            self._bar.update(faces)
+
+    def finish(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

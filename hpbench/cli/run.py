@@ -1,0 +1,58 @@
+"""hpbench run"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import TerminalProgress, data_option, mix_schemes_option, out_option, print_json, protocol_option, remark
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.option("-m", "--model", required=True, help="Name, package.module:Class, file.py:Class or card.toml.")
+@click.option("-d", "--dataset", required=True, help="Dataset id, e.g. aflw2000.")
+@data_option
+@protocol_option
+@click.option("--boxes", default="", metavar="NAME", help="Box set given to the model. Default: the dataset's.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="PATH", help="Weights: a file, or a folder with them.")
+@click.option("--model-arg", multiple=True, metavar="K=V", help="Argument for the model; repeats.")
+@out_option
+@click.option("--device", default="auto", show_default=True, help="Device for models that choose: auto, cpu, cuda.")
+@click.option("--batch-size", type=int, metavar="N", help="Faces per call. Default: the model's.")
+@click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: up to 4.")
+@click.option("--limit", type=int, metavar="N", help="Only the first N faces; the records are marked partial.")
+@click.option("--max-failures", type=int, metavar="N", help="Stop when more faces fail. Default: never.")
+@mix_schemes_option
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+def run(
+    model: str, dataset: str, data: tuple[Path, ...], protocol: tuple[str, ...], boxes: str, weights: Path | None,
+    model_arg: tuple[str, ...], out: Path | None, device: str, batch_size: int | None, workers: int | None,
+    limit: int | None, max_failures: int | None, mix_schemes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Run a model over a dataset once and score every protocol the predictions can serve.
+
+    Writes predictions.h5, a record a protocol and the per-face errors. A run that was stopped goes on when the same
+    command is given again.
+
+    \b
+    hpbench run -m frontal -d aflw2000 --data AFLW2000-3D.zip
+    hpbench run -m my_model.py:MyModel -d aflw2000 --data AFLW2000 --model-arg size=128
+    """
+    from .. import jobs
+    from ..models.resolve import read_model_arguments
+    from ..report.tables import records_text
+
+    records = jobs.run(
+        model, dataset, data=data, protocol=protocol, boxes=boxes, weights=weights,
+        model_args=read_model_arguments(model_arg), out=out, device=device, batch_size=batch_size, workers=workers,
+        limit=limit, max_failures=max_failures, mix_schemes=mix_schemes, progress=TerminalProgress(), remark=remark,
+    )  # fmt: skip
+    if as_json:
+        from dataclasses import asdict
+
+        print_json([asdict(r) for r in records])
+    else:
+        click.echo(records_text(records))

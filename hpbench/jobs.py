@@ -1,0 +1,326 @@
+"""The two verbs, as functions: `run` a model over a dataset, `score` a prediction file.  The command line calls these."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from .catalog import Protocol, dataset_card, protocol_named, protocols_of
+from .errors import InputError, MissingDataError
+from .evaluate import evaluate, mixes_schemes, obstacle
+from .faces import Faces
+from .models.interface import Model
+from .models.resolve import create_model
+from .predict import PARTS, Progress, RunTiming, predict
+from .predictions import Predictions, read_predictions
+from .readers import Dataset, load
+from .records import DatasetFacts, ModelFacts, ProtocolFacts, Record, fresh_facts, read_record
+
+__all__ = ["default_output", "run", "score"]
+
+PathLike = str | Path
+Remark = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Remarks of the Python API go nowhere; the command line prints them on stderr."""
+
+
+def run(
+    model: str | Model,
+    dataset: str | Dataset,
+    *,
+    data: PathLike | Iterable[PathLike] | None = None,
+    protocol: str | Iterable[str] = (),
+    boxes: str = "",
+    weights: PathLike | None = None,
+    model_args: Mapping[str, Any] | None = None,
+    out: PathLike | None = None,
+    device: str = "auto",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    max_failures: int | None = None,
+    mix_schemes: bool = False,
+    progress: Progress | None = None,
+    remark: Remark = _silent,
+) -> list[Record]:
+    """Run a model over a dataset once and score every protocol of it that the predictions can serve.
+
+    Parameters
+    ----------
+    model : str or Model
+        A model, or a name as `hpbench.models.resolve.create_model` understands it.
+    dataset : str or Dataset
+        A dataset id, or what `hpbench.load` returned.
+    data : path or paths, optional
+        Folders or archives; without it ``$HPBENCH_DATA/<dataset>``.
+    protocol : str or list of str, optional
+        Only these protocols (``aflw2000/pose-1969``).
+    boxes : str, optional
+        Name of the box set the model is given; default: the card's.
+    weights, model_args, device
+        Passed to the model where it takes them.
+    out : path, optional
+        Output folder; default ``hpbench-out/<model>/<dataset>``.
+    batch_size, workers : int, optional
+        Faces per call; decoding threads.
+    limit : int, optional
+        Only the first faces in sorted order: the records are marked partial.
+    max_failures : int, optional
+        Stop when more faces have failed.
+    mix_schemes : bool
+        Score landmarks against labels of another scheme of the same length; noted in the record.
+    progress, remark
+        Where progress and remarks go.
+
+    Returns
+    -------
+    list of Record
+        One a protocol, written to `out` with the predictions and the per-face errors.
+    """
+    source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
+    protocols = _protocols(source.card.id, protocol)
+    box_set = source.box_set(boxes)
+    _check_counts(limit=limit, batch_size=batch_size, workers=workers, max_failures=max_failures)
+    made = model if isinstance(model, Model) else create_model(
+        model, weights=Path(weights) if weights is not None else None, device=device, arguments=model_args
+    )  # fmt: skip
+    made.name = made.name or type(made).__name__
+    split = _one_split(protocols)
+    samples = list(source.samples(split, box_set, limit))
+    folder = Path(out) if out is not None else default_output(made.name, source.card.id)
+    file = folder / "predictions.h5"
+    _keep_larger(file, len(samples), limit)
+    _remark_missing(source, split, limit, remark)
+    if (folder / PARTS).exists():
+        remark(f"continuing the unfinished run in {folder / PARTS}")
+    size = batch_size or made.batch_size
+    predictions, timing = predict(
+        made, samples, file, boxes=box_set, batch_size=size,
+        settings={
+            "model": made.name, "version": made.version, "weights_sha256": made.weights_sha256,
+            "dataset": source.card.id, "boxes": box_set, "model_args": dict(model_args or {}),
+        },
+        workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress,
+    )  # fmt: skip
+    facts = ModelFacts(made.name, str(made.version), made.weights_sha256)
+    return _score(
+        predictions, source, protocols, facts, folder,
+        limit_ids=[s.sample_id for s in samples] if limit is not None else None,
+        images_missing=bool(set(source.found_ids(split)) - set(source.image_ids(split))),
+        timing=_timing(timing, size, getattr(made, "device", device)),
+        mix_schemes=mix_schemes, named=bool(protocol), remark=remark,
+    )  # fmt: skip
+
+
+def score(
+    predictions: PathLike | Predictions,
+    dataset: str | Dataset | None = None,
+    *,
+    protocol: str | Iterable[str] = (),
+    data: PathLike | Iterable[PathLike] | None = None,
+    out: PathLike | None = None,
+    mix_schemes: bool = False,
+    remark: Remark = _silent,
+) -> list[Record]:
+    """Score a prediction file by the protocols of a dataset that it can serve; no model is run, no image is read.
+
+    Parameters
+    ----------
+    predictions : path or Predictions
+        A file of `hpbench.predictions`, or its content.
+    dataset : str or Dataset, optional
+        May be left out when `protocol` names it.
+    protocol, data, out, mix_schemes, remark
+        As in `run`.
+
+    Returns
+    -------
+    list of Record
+    """
+    given = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
+    names = [protocol] if isinstance(protocol, str) else list(protocol)
+    if dataset is None:
+        if not names or not names[0]:
+            raise InputError("say which dataset (-d) or which protocol (--protocol) the predictions are for.")
+        dataset = protocol_named(names[0]).dataset
+    protocols = _protocols(dataset if isinstance(dataset, str) else dataset.card.id, names)
+    source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
+    name = given.model or (Path(predictions).stem if isinstance(predictions, (str, Path)) else "predictions")
+    folder = Path(out) if out is not None else default_output(name, source.card.id)
+    return _score(
+        given, source, protocols, ModelFacts(name), folder, mix_schemes=mix_schemes, named=bool(names and names[0]), remark=remark
+    )
+
+
+def default_output(model: str, dataset: str) -> Path:
+    """``hpbench-out/<model>/<dataset>``, the model's name made safe for a folder."""
+    return Path("hpbench-out") / (re.sub(r"[^\w.+-]+", "-", model).strip("-.") or "model") / dataset
+
+
+def _score(
+    predictions: Predictions,
+    source: Dataset,
+    protocols: list[Protocol],
+    model: ModelFacts,
+    folder: Path,
+    *,
+    limit_ids: list[str] | None = None,
+    images_missing: bool = False,
+    timing: dict[str, Any] | None = None,
+    mix_schemes: bool = False,
+    named: bool = False,
+    remark: Remark = _silent,
+) -> list[Record]:
+    records: list[Record] = []
+    skipped: list[str] = []
+    facts = fresh_facts()
+    predictions_sha256 = predictions.faces.content_sha256()
+    for protocol in protocols:
+        problem = obstacle(protocol, source.card.scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
+        if not problem and not source.found_ids(protocol.split, protocol.labels):
+            problem = f"the {protocol.labels} labels lie in none of the data roots"
+        if problem and named:
+            raise InputError(f"{protocol.reference} cannot be scored: {problem}.")
+        if problem:
+            skipped.append(f"{protocol.reference} is not scored: {problem}.")
+            continue
+        truth, dataset_facts, notes = _truth(source, protocol, limit_ids, images_missing)
+        if not predictions.boxes:
+            notes.append("boxes not stated")
+        if mixes_schemes(protocol, source.card.scheme, predictions.faces):
+            notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {source.card.scheme} labels")
+        ids = source.ids(protocol.split)
+        found = evaluate(protocol, truth, predictions.faces, expected_ids=ids)
+        record = Record(
+            **facts,
+            protocol=ProtocolFacts(protocol.id, protocol.version, protocol.sha256),
+            dataset=dataset_facts,
+            model=model,
+            scores=found.scores,
+            subsets=found.subsets,
+            coverage=found.coverage,
+            failures=found.failures,
+            partial=limit_ids is not None or images_missing or dataset_facts.n_found < dataset_facts.n_expected,
+            notes=(*notes, *found.notes),
+            predictions_sha256=predictions_sha256,
+            truth_sha256=truth.content_sha256(),
+            timing=timing,
+        )
+        record = _with_known_timing(record, folder)
+        record.write(folder, found.errors)
+        records.append(record)
+    if not records:
+        raise InputError(f"nothing could be scored: {' '.join(skipped) or source.card.id + ' has no protocols.'}")
+    for text in skipped:
+        remark(text)
+    remark(f"written to {folder}")
+    return records
+
+
+def _truth(source: Dataset, protocol: Protocol, limit_ids: list[str] | None, images_missing: bool) -> tuple[Faces, DatasetFacts, list[str]]:
+    """The labels a protocol asks for, with its norm box, and what there is to say about them."""
+    truth = source.truth(protocol.split, protocol.labels)
+    ids = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
+    n_expected, n_found = len(source.ids(protocol.split)), len(ids)
+    notes: list[str] = []
+    complete = n_found == n_expected
+    wrong = source.wrong_statistics(truth) if complete and source.card.statistics else []
+    if wrong:
+        notes.append(f"the labels are not those the card describes: {'; '.join(wrong)}")
+    if not complete:
+        notes.append(f"{n_found} of {n_expected} faces are here")
+    if images_missing:
+        notes.append("images are missing")
+    if protocol.norm_box:
+        truth = replace(truth, box_xyxy_px=source.boxes_of(protocol.norm_box, ids))
+    if limit_ids is not None:
+        rows = [row for row in truth.rows_of(limit_ids) if row >= 0]
+        if len(rows) < n_found:
+            notes.append(f"limited to {len(rows)} faces")
+        truth = truth.take(rows)
+    return truth, DatasetFacts(n_expected, n_found, complete and not wrong and not images_missing), notes
+
+
+def _protocols(dataset_id: str, names: str | Iterable[str]) -> list[Protocol]:
+    """The protocols asked for, or all of a dataset's."""
+    wanted = [n for n in ([names] if isinstance(names, str) else list(names)) if n]
+    card = dataset_card(dataset_id)
+    everything = protocols_of(card)
+    if not wanted:
+        return everything
+    chosen = []
+    for name in wanted:
+        full = name if "/" in name else f"{dataset_id}/{name}"
+        protocol = protocol_named(full)
+        if protocol.dataset != dataset_id:
+            raise InputError(f"protocol {name!r} is one of {protocol.dataset}'s, not of {dataset_id}'s.")
+        chosen.append(protocol)
+    return chosen
+
+
+def _one_split(protocols: list[Protocol]) -> str:
+    splits = {p.split for p in protocols}
+    if len(splits) > 1:
+        raise InputError(f"the protocols are of different splits ({', '.join(sorted(splits))}): choose with --protocol.")
+    if not splits:
+        raise InputError("the dataset has no protocols.")
+    return splits.pop()
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
+        least = 0 if name == "max_failures" else 1
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}.")
+
+
+def _keep_larger(file: Path, n: int, limit: int | None) -> None:
+    """A trial run must not overwrite a whole one's predictions."""
+    if limit is None or not file.exists():
+        return
+    present = len(read_predictions(file).faces)
+    if present > n:
+        raise InputError(f"{file} holds {present} faces, --limit {limit} would replace them by {n}: choose another -o.")
+
+
+def _remark_missing(source: Dataset, split: str, limit: int | None, remark: Remark) -> None:
+    found, expected = source.found_ids(split), source.ids(split)
+    if not found:
+        raise MissingDataError(f"{source.card.id}: none of the {len(expected)} faces of split {split!r} is in the data given.")
+    if len(found) < len(expected):
+        remark(f"{len(found)} of {len(expected)} faces of {source.card.id} are here: records are marked partial.")
+    absent = sorted(set(found[:limit]) - set(source.image_ids(split)))
+    if absent:
+        remark(f"{len(absent)} faces have labels but no image (the first: {absent[0]}): they are charged as failures.")
+
+
+def _timing(timing: RunTiming, batch_size: int, device: str) -> dict[str, Any] | None:
+    if not timing.faces:
+        return None
+    return {
+        **asdict(timing),
+        "images_per_s": timing.faces / timing.seconds if timing.seconds > 0 else None,
+        "model_ms": 1000.0 * timing.model_seconds / timing.faces,
+        "batch_size": batch_size,
+        "device": device,
+    }
+
+
+def _with_known_timing(record: Record, folder: Path) -> Record:
+    """Scoring the same predictions again does not forget how long they took, nor whose they are."""
+    path = folder / record.file_name
+    if record.timing is not None or not path.is_file():
+        return record
+    try:
+        before = read_record(path)
+    except InputError:
+        return record
+    if before.predictions_sha256 != record.predictions_sha256 or before.model.name != record.model.name:
+        return record
+    return replace(record, timing=before.timing, model=before.model)

@@ -1,0 +1,101 @@
+"""The metric grammar: ``name(key=value,...)`` with keys sorted and defaults omitted.
+
+Every text is brought to that one form, so two texts are equal exactly when the metrics are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, did_you_mean
+from ..faces import Faces
+from .table import METRICS, Family
+
+__all__ = ["Metric", "parse_metric"]
+
+Array = npt.NDArray[np.float64]
+
+_TEXT = re.compile(r"\s*([a-z_][a-z0-9_]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric family with all its parameters set.
+
+    Attributes
+    ----------
+    text : str
+        The canonical text, e.g. ``nme(mean=balanced,norm=height)``.
+    family : Family
+    parameters : mapping
+        Every parameter, defaults included.
+    """
+
+    text: str
+    family: Family
+    parameters: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the value is the mean of the protocol's bin means instead of the mean over faces."""
+        return self.parameters.get("mean") == "balanced"
+
+    def per_face(self, truth: Faces, prediction: Faces, norm_box_xyxy_px: Array | None = None) -> Array:
+        """The metric of each face, rows of `truth` and `prediction` matched.
+
+        Returns
+        -------
+        (N,) float64 array; NaN where the truth has no label or the prediction failed.
+        """
+        arguments = {k: v for k, v in self.parameters.items() if k != "mean"}
+        return self.family.per_face(truth, prediction, norm_box_xyxy_px, **arguments)
+
+    def worst(self, truth: Faces, norm_box_xyxy_px: Array | None = None) -> Array:
+        """What a failed face is charged, (N,) float64."""
+        worst = self.family.worst
+        value = worst(truth, norm_box_xyxy_px, **self.parameters) if callable(worst) else worst
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), (len(truth),))
+
+
+def parse_metric(text: str) -> Metric:
+    """The metric of a text; `InputError` with the nearest name for an unknown metric, parameter or value."""
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise InputError(f"metric {text!r} cannot be read: write it as name(key=value,...), e.g. nme(norm=height).")
+    name, inside = match.groups()
+    if name not in METRICS:
+        raise InputError(f"unknown metric {name!r}: {did_you_mean(name, METRICS)}")
+    family = METRICS[name]
+    given: dict[str, str] = {}
+    for part in (p.strip() for p in (inside or "").split(",")):
+        if not part:
+            continue
+        key, equals, value = (p.strip() for p in part.partition("="))
+        if not equals or not value:
+            raise InputError(f"metric {text!r}: {part!r} is no key=value.")
+        if key not in family.parameters:
+            raise InputError(f"metric {text!r}: {name} has no parameter {key!r}: {did_you_mean(key, family.parameters)}")
+        if key in given:
+            raise InputError(f"metric {text!r}: {key} is given twice.")
+        given[key] = value
+    values: dict[str, Any] = {}
+    shown: list[str] = []
+    for key, parameter in sorted(family.parameters.items()):
+        if key in given:
+            values[key] = parameter.read(given[key], f"metric {text!r}: {key}")
+        elif parameter.required:
+            raise InputError(f"metric {text!r} needs {key}, e.g. {family.example}.")
+        else:
+            values[key] = parameter.default
+        if parameter.required or values[key] != parameter.default:
+            shown.append(f"{key}={parameter.show(values[key])}")
+    return Metric(f"{name}({','.join(shown)})" if shown else name, family, values)

@@ -1,0 +1,214 @@
+"""From a name to a model: catalog card, entry point, ``package.module:Class``, ``path/file.py:Class``, ``card.toml``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..catalog import ModelCard, model_card_from, model_cards
+from ..errors import HpbenchError, InputError, did_you_mean
+from ..faces import Faces
+from .interface import Array, Model
+
+__all__ = ["ENTRY_POINTS", "create_model", "entry_points", "read_model_arguments"]
+
+ENTRY_POINTS = "hpbench.models"
+
+
+def create_model(name: str, *, weights: Path | None = None, device: str = "auto", arguments: Mapping[str, Any] | None = None) -> Model:
+    """The model of a name, ready to predict.
+
+    Parameters
+    ----------
+    name : str
+        In this order: a ``card.toml``; ``path/file.py:Class``; a card of the catalog; an entry point of the group
+        ``hpbench.models``; ``package.module:Class``.  A function (images, boxes) -> Faces may stand for the class.
+    weights, device, arguments
+        Passed on to what names them in its signature; what it does not name is an error.
+
+    Raises
+    ------
+    InputError
+        Unknown name (with the nearest), code that cannot be imported, an argument the model does not take.
+    MissingDataError
+        Weights or an optional package that are not there.
+    """
+    target, card, digest = _find(name)
+    given = dict(arguments or {})
+    for key in ("weights", "device", "card"):
+        if key in given:
+            raise InputError(f"--model-arg {key}: use --{key}." if key != "card" else "--model-arg card: give the card as the model.")
+    model = _construct(target, name, card, weights, device, given)
+    if not getattr(model, "name", ""):
+        model.name = card.id if card else type(model).__name__
+    if card is not None and model.version == Model.version:
+        model.version = card.version
+    if digest and model.version == Model.version:
+        model.version = f"sha256:{digest[:12]}"  # of the code: an edited file is another model
+    return model
+
+
+def read_model_arguments(texts: tuple[str, ...] | list[str]) -> dict[str, Any]:
+    """``k=v`` texts as keyword arguments; a value that reads as a JSON number, true, false or null is one."""
+    out: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise InputError(f"--model-arg {text!r}: write it as key=value.")
+        if key in out:
+            raise InputError(f"--model-arg {key} is given twice.")
+        try:
+            out[key] = json.loads(value)
+        except ValueError:
+            out[key] = value
+    return out
+
+
+def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    """Models that installed packages offer, by name; nothing is imported."""
+    return {e.name: e for e in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+
+
+def _find(name: str) -> tuple[Callable[..., Any], ModelCard | None, str]:
+    """The class or function of a name, its card if it has one, and the hash of a user's file."""
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise InputError(f"{name}: there is no such model card.")
+        return _of_card(model_card_from(path))
+    file, colon, attribute = name.rpartition(":")
+    if colon and file.endswith(".py"):
+        return _from_file(Path(file), attribute), None, _file_sha256(Path(file))
+    cards = model_cards()
+    if name in cards:
+        return _of_card(cards[name])
+    plugins = entry_points()
+    if name in plugins:
+        try:
+            return plugins[name].load(), None, ""
+        except Exception as error:  # a broken plug-in is its own fault, not a traceback of ours
+            raise InputError(f"model {name!r}: the entry point {plugins[name].value} cannot be loaded ({_reason(error)}).") from None
+    if colon:
+        return _from_module(file, attribute), None, ""
+    if name.endswith(".py"):
+        raise InputError(f"{name}: say which class, as {name}:ClassName.")
+    if name.endswith(".onnx"):
+        raise InputError(f"{name}: an ONNX file needs a card.toml that says its crop, colours and convention (see docs/add-a-model.md).")
+    raise InputError(f"unknown model {name!r}: {did_you_mean(name, [*cards, *plugins])}")
+
+
+def _of_card(card: ModelCard) -> tuple[Callable[..., Any], ModelCard, str]:
+    if card.onnx:
+        from .onnx_card import OnnxCardModel
+
+        return OnnxCardModel, card, ""
+    module, _, attribute = card.target.partition(":")
+    return _from_module(module, attribute), card, ""
+
+
+def _from_module(module: str, attribute: str) -> Callable[..., Any]:
+    try:
+        loaded = importlib.import_module(module)
+    except HpbenchError:
+        raise
+    except ModuleNotFoundError as error:
+        raise InputError(f"model {module}:{attribute}: no module {error.name!r} can be imported from here.") from None
+    except Exception as error:
+        raise InputError(f"model {module}:{attribute}: importing it failed ({_reason(error)}).") from None
+    return _attribute(loaded, attribute, module)
+
+
+def _from_file(path: Path, attribute: str) -> Callable[..., Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file.")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # a model may import its neighbours, as a script may
+    name = f"hpbench_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path}: not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except HpbenchError:
+        raise
+    except SyntaxError as error:
+        raise InputError(f"{path}: line {error.lineno} is no Python ({error.msg}).") from None
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        raise InputError(f"{path}: line {lines[-1] if lines else '?'} fails on import ({_reason(error)}).") from None
+    return _attribute(module, attribute, str(path))
+
+
+def _attribute(module: Any, attribute: str, where: str) -> Callable[..., Any]:
+    target = getattr(module, attribute, None)
+    if target is None:
+        models = [n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Model) and v is not Model]
+        raise InputError(f"{where}: there is no {attribute!r} in it: {did_you_mean(attribute, models)}")
+    if not callable(target):
+        raise InputError(f"{where}:{attribute} is neither a class nor a function.")
+    return target
+
+
+def _construct(
+    target: Callable[..., Any], name: str, card: ModelCard | None, weights: Path | None, device: str, arguments: dict[str, Any]
+) -> Model:
+    if not inspect.isclass(target):
+        if weights is not None or arguments:
+            raise InputError(f"model {name!r} is a function: it takes no --weights and no --model-arg.")
+        return _FunctionModel(target)
+    accepted = inspect.signature(target).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    for key in arguments:
+        if key not in accepted and not open_ended:
+            known = [k for k in accepted if k not in ("card", "weights", "device")]
+            raise InputError(f"model {name!r} takes no argument {key!r}: {did_you_mean(key, known)}")
+    if weights is not None and "weights" not in accepted and not open_ended:
+        raise InputError(f"model {name!r} takes no --weights.")
+    if device != "auto" and "device" not in accepted and not open_ended:
+        raise InputError(f"model {name!r} takes no --device: it runs where it likes.")
+    offered = {"card": card, "weights": weights, "device": device}
+    keywords = {k: v for k, v in offered.items() if k in accepted} | arguments
+    try:
+        model = target(**keywords)
+    except HpbenchError:
+        raise
+    except Exception as error:
+        raise InputError(f"model {name!r} cannot be made ({_reason(error)}).") from None
+    if not isinstance(model, Model):
+        predict = getattr(model, "predict", None)
+        if not callable(predict):
+            raise InputError(f"model {name!r}: {target.__name__} has no method predict(images, boxes_xyxy_px).")
+        return _FunctionModel(predict, getattr(model, "name", "") or target.__name__)
+    return model
+
+
+class _FunctionModel(Model):
+    """A function (images, boxes_xyxy_px) -> Faces, or any object with such a predict, as a Model."""
+
+    def __init__(self, function: Callable[..., Faces], name: str = "") -> None:
+        self.name = name or getattr(function, "__name__", "function")
+        self._function = function
+
+    def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+        return self._function(images, boxes_xyxy_px)
+
+
+def _file_sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _reason(error: BaseException) -> str:
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__

@@ -1,0 +1,95 @@
+"""Prediction files as HDF5 and .npz: sizes are checked before anything is allocated, nothing is unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..atomic import atomic_path
+from ..errors import InputError
+from .schema import TEXT_COLUMNS, first_line
+
+__all__ = ["read_h5", "read_npz", "write_h5", "write_npz"]
+
+MAX_ARRAY_BYTES = 8 << 30  # a million faces with 98 points are 1.6 GB
+
+
+def read_h5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            columns: dict[str, Any] = {}
+            for name in file:
+                link = file.get(name, getlink=True)
+                item = file[name] if isinstance(link, h5py.HardLink) else None  # an external link could read other files
+                if not isinstance(item, h5py.Dataset) or item.external:
+                    raise InputError(f"{path}: {name!r} is not an array inside the file.")
+                if item.size * max(item.dtype.itemsize, 1) > MAX_ARRAY_BYTES:
+                    raise InputError(f"{path}: {name!r} claims shape {item.shape}, more than {MAX_ARRAY_BYTES >> 30} GiB.")
+                columns[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()]
+            declarations = {k: v.decode() if isinstance(v, bytes) else v for k, v in file.attrs.items()}
+    except InputError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as HDF5: truncated, or another kind of file? ({first_line(error)})") from None
+    return {k: _as_text_list(v, k, path) if k in TEXT_COLUMNS else v for k, v in columns.items()}, declarations
+
+
+def write_h5(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
+    import h5py
+
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        for name, value in columns.items():
+            if name in TEXT_COLUMNS:
+                encoded = [str(v).encode() for v in value]
+                width = max([len(v) for v in encoded], default=1) or 1  # fixed width: no heap, so equal content is equal bytes
+                value = np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
+            file.create_dataset(name, data=value, track_times=False)
+        for name, text in declarations.items():
+            file.attrs[name] = text
+
+
+def read_npz(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    columns: dict[str, Any] = {}
+    declarations: dict[str, Any] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (total := sum(i.file_size for i in archive.infolist())) > MAX_ARRAY_BYTES:
+                raise InputError(f"{path}: claims {total} bytes, more than {MAX_ARRAY_BYTES >> 30} GiB.")
+        with np.load(path, allow_pickle=False) as file:
+            for name in file.files:
+                value = file[name]
+                if value.dtype.kind in "US" and value.ndim == 0:
+                    declarations[name] = _as_text_list(value[None], name, path)[0]
+                elif name in TEXT_COLUMNS:
+                    columns[name] = _as_text_list(value, name, path)
+                else:
+                    columns[name] = value
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+        guess = "it holds Python objects, which are never loaded" if "allow_pickle" in str(error) else "truncated, or another kind of file?"
+        raise InputError(f"{path}: cannot be read as .npz: {guess} ({first_line(error)})") from None
+    return columns, declarations
+
+
+def write_npz(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
+    arrays: dict[str, Any] = {
+        k: np.array([str(v) for v in value], dtype=str) if k in TEXT_COLUMNS else value for k, value in columns.items()
+    }
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **(arrays | {k: np.array(v) for k, v in declarations.items()}))
+
+
+def _as_text_list(value: Any, name: str, path: Path) -> list[str]:
+    array = np.asarray(value)
+    if array.ndim != 1 or array.dtype.kind not in "USO":
+        raise InputError(f"{path}: {name} must be a list of texts, got {array.dtype} of shape {array.shape}.")
+    try:
+        return [v.decode() if isinstance(v, bytes) else str(v) for v in array]
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: {name} is not UTF-8.") from None

@@ -1,0 +1,92 @@
+"""What a prediction file holds, whatever its format.
+
+Columns: ``sample_id``, ``rotation`` (N, 3, 3) *or* ``euler_deg`` (N, 3) with a declared ``convention``, ``landmarks``
+(N, L, 2), ``visibility`` (N, L) = P(visible), ``failure`` (why a row is NaN).  Declarations: ``convention``, ``scheme``,
+``boxes`` (the box set the model was given), ``model``.  A matrix is canonical by definition (head -> camera, x right,
+y down, z forward): nothing is declared for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, did_you_mean
+from ..faces import Faces
+
+__all__ = ["COLUMNS", "DECLARATIONS", "TEXT_COLUMNS", "Predictions", "assemble", "columns_of", "first_line"]
+
+COLUMNS = ("sample_id", "rotation", "euler_deg", "landmarks", "visibility", "failure")
+TEXT_COLUMNS = ("sample_id", "failure")
+DECLARATIONS = ("convention", "scheme", "boxes", "model")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The faces of a prediction file and what it declares about itself.
+
+    Attributes
+    ----------
+    faces : Faces
+    boxes : str
+        Name of the box set the model was given; "" = not stated.
+    model : str
+        Name of the model; "" = not stated.
+    """
+
+    faces: Faces
+    boxes: str = ""
+    model: str = ""
+
+
+def assemble(columns: Mapping[str, Any], declarations: Mapping[str, Any], path: Path) -> Predictions:
+    """Predictions from the raw columns and declarations of a file; every complaint names the file."""
+    for name in (*columns, *declarations):
+        if name not in COLUMNS and name not in DECLARATIONS:
+            raise InputError(f"{path}: unknown key {name!r}: {did_you_mean(name, (*COLUMNS, *DECLARATIONS))}")
+    for name in COLUMNS:
+        if name in declarations:
+            raise InputError(f"{path}: {name} is a column, not a declaration.")
+    for name, value in declarations.items():
+        if not isinstance(value, str):
+            raise InputError(f"{path}: {name} must be text, got {value!r:.60}.")
+    if "sample_id" not in columns:
+        raise InputError(f"{path}: there is no sample_id: rows are matched by id, never by position.")
+    if "failure" not in columns and not columns.keys() & {"rotation", "euler_deg", "landmarks", "visibility"}:
+        raise InputError(f"{path}: no predictions in it: none of rotation, euler_deg, landmarks, visibility.")
+    try:
+        faces = Faces(
+            **{name: columns[name] for name in COLUMNS if name in columns},
+            convention=declarations.get("convention") or None,
+            scheme=declarations.get("scheme") or None,
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return Predictions(faces, declarations.get("boxes", ""), declarations.get("model", ""))
+
+
+def columns_of(predictions: Predictions) -> tuple[dict[str, Any], dict[str, str]]:
+    """Columns and declarations to write, the inverse of `assemble`.
+
+    A rotation that follows from Euler angles is not written beside them, `failure` only where there is one.
+    """
+    faces = predictions.faces
+    columns = {name: getattr(faces, name) for name in COLUMNS if getattr(faces, name) is not None}
+    if "euler_deg" in columns:
+        columns.pop("rotation", None)
+    if "failure" in columns and not any(columns["failure"]):
+        del columns["failure"]
+    declarations = {
+        "convention": faces.convention if faces.euler_deg is not None else None,
+        "scheme": faces.scheme,
+        "boxes": predictions.boxes,
+        "model": predictions.model,
+    }
+    return columns, {k: v for k, v in declarations.items() if v}
+
+
+def first_line(error: Exception) -> str:
+    """What a library says about a bad file, cut to one short line for our own sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

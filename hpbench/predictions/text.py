@@ -1,0 +1,214 @@
+"""Prediction files as CSV and JSON lines: what people write by hand and other languages write easily."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..atomic import write_atomic
+from ..errors import InputError, did_you_mean
+from .schema import COLUMNS, DECLARATIONS, TEXT_COLUMNS, first_line
+
+__all__ = ["read_csv", "read_jsonl", "write_csv", "write_jsonl"]
+
+_CSV_GROUPS = {  # column family -> pattern of its column names
+    "euler_deg": re.compile(r"(yaw|pitch|roll)_deg"),
+    "rotation": re.compile(r"r([012])([012])"),
+    "landmarks": re.compile(r"([xy])(\d+)"),
+    "visibility": re.compile(r"v(\d+)"),
+}
+
+
+def _csv_names(family: str, points: int) -> list[str]:
+    if family == "euler_deg":
+        return ["yaw_deg", "pitch_deg", "roll_deg"]
+    if family == "rotation":
+        return [f"r{i}{j}" for i in range(3) for j in range(3)]
+    if family == "landmarks":
+        return [f"{axis}{i}" for i in range(points) for axis in "xy"]
+    return [f"v{i}" for i in range(points)]
+
+
+def read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    lines = _read_text(path).splitlines()
+    declarations: dict[str, Any] = {}
+    start = 0
+    while start < len(lines) and (not lines[start].strip() or lines[start].startswith("#")):
+        key, equals, value = lines[start].lstrip("# ").partition("=")
+        if equals:
+            if key.strip() not in DECLARATIONS:
+                raise InputError(f"{path}: line {start + 1} declares {key.strip()!r}: {did_you_mean(key.strip(), DECLARATIONS)}")
+            declarations[key.strip()] = value.strip()
+        elif lines[start].strip("# \t"):
+            raise InputError(f"{path}: line {start + 1} is no declaration: write '# key=value'.")
+        start += 1
+    rows = csv.reader(lines[start:])
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        body = [row for row in rows if row]
+    except csv.Error as error:
+        raise InputError(f"{path}: not readable as CSV ({error}).") from None
+    if not header:
+        raise InputError(f"{path}: the file holds no table.")
+    if len(set(header)) < len(header):
+        raise InputError(f"{path}: column {next(n for n in header if header.count(n) > 1)!r} stands twice in the header.")
+    for number, row in enumerate(body):
+        if len(row) != len(header):
+            raise InputError(f"{path}: row {number + 1} has {len(row)} cells, the header {len(header)}.")
+    return _csv_columns(path, header, body), declarations
+
+
+def _csv_columns(path: Path, header: list[str], body: list[list[str]]) -> dict[str, Any]:
+    where = {name: i for i, name in enumerate(header)}
+    families: dict[str, list[str]] = {}
+    for name in header:
+        if name in TEXT_COLUMNS:
+            continue
+        family = next((f for f, pattern in _CSV_GROUPS.items() if pattern.fullmatch(name)), None)
+        if family is None:
+            known = ["sample_id", "failure", *_csv_names("euler_deg", 0), *_csv_names("rotation", 0), "x0", "y0", "v0"]
+            raise InputError(f"{path}: unknown column {name!r}: {did_you_mean(name, known)}")
+        families.setdefault(family, []).append(name)
+    columns: dict[str, Any] = {n: [row[where[n]] for row in body] for n in TEXT_COLUMNS if n in where}
+    for family, names in families.items():
+        points = len(names) // 2 if family == "landmarks" else len(names)
+        wanted = _csv_names(family, points)
+        if set(wanted) != set(names):
+            missing = sorted(set(wanted) - set(names))
+            raise InputError(f"{path}: the columns of {family} are incomplete: {missing[0] if missing else names[-1]} is missing.")
+        values = np.empty((len(body), len(wanted)))
+        for j, name in enumerate(wanted):
+            cells = [row[where[name]] for row in body]
+            try:
+                values[:, j] = [float(c) if c.strip() else np.nan for c in cells]
+            except ValueError:
+                bad = next(i for i, c in enumerate(cells) if not _is_number(c))
+                raise InputError(f"{path}: row {bad + 1}, column {name!r}: {cells[bad]!r:.40} is no number.") from None
+        shape = {"euler_deg": (3,), "rotation": (3, 3), "landmarks": (points, 2), "visibility": (points,)}[family]
+        columns[family] = values.reshape(len(body), *shape)
+    return columns
+
+
+def write_csv(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
+    out = io.StringIO()
+    for key, value in declarations.items():
+        out.write(f"# {key}={value}\n")
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] = []
+    blocks: list[list[list[str]]] = []
+    for name in COLUMNS:
+        if name not in columns:
+            continue
+        if name in TEXT_COLUMNS:
+            header.append(name)
+            blocks.append([[str(v)] for v in columns[name]])
+        else:
+            value = columns[name]
+            header += _csv_names(name, value.shape[1])
+            blocks.append([[repr(float(v)) if v == v else "" for v in row] for row in value.reshape(len(value), -1)])
+    writer.writerow(header)
+    for row in zip(*blocks, strict=True):
+        writer.writerow([cell for block in row for cell in block])
+    write_atomic(path, out.getvalue())
+
+
+def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(_read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, parse_constant=lambda c: _refuse_constant(c))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: line {number} is no JSON ({first_line(error)}).") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}: line {number} is no object {{...}}.")
+        rows.append(row)
+    if not rows or "sample_id" in rows[0]:
+        raise InputError(f'{path}: the first line must be a header object, e.g. {{}} or {{"convention": "300w-lp"}}.')
+    header, body = rows[0], rows[1:]
+    present = dict.fromkeys(key for row in body for key in row)
+    for key in present:
+        if key not in COLUMNS:
+            raise InputError(f"{path}: unknown key {key!r}: {did_you_mean(key, COLUMNS)}")
+    columns: dict[str, Any] = {}
+    for key in present:
+        if key == "sample_id":
+            for number, row in enumerate(body):
+                if not isinstance(row.get(key), str):
+                    raise InputError(f"{path}: row {number + 1} has no sample_id (text).")
+            columns[key] = [row[key] for row in body]
+        elif key == "failure":
+            columns[key] = [str(row.get(key) or "") for row in body]
+        else:
+            columns[key] = _jsonl_column(path, key, body)
+    return columns, header
+
+
+def _jsonl_column(path: Path, key: str, body: list[dict[str, Any]]) -> np.ndarray:
+    arrays: list[np.ndarray | None] = []
+    for number, row in enumerate(body):
+        value = row.get(key)
+        if value is None:
+            arrays.append(None)
+            continue
+        try:
+            arrays.append(np.array(value, dtype=np.float64))  # null inside a list becomes NaN
+        except (TypeError, ValueError):
+            raise InputError(f"{path}: row {number + 1}: {key} is not an array of numbers.") from None
+    shapes = [a.shape for a in arrays if a is not None]
+    if not shapes:
+        raise InputError(f"{path}: {key} is null in every row: leave it out.")
+    shape = max(set(shapes), key=shapes.count)
+    for number, array in enumerate(arrays):
+        if array is not None and array.shape != shape:
+            raise InputError(f"{path}: row {number + 1}: {key} has shape {array.shape}, the other rows {shape}.")
+    return np.stack([np.full(shape, np.nan) if a is None else a for a in arrays])
+
+
+def write_jsonl(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
+    lines = [json.dumps(declarations)]
+    for i in range(len(columns["sample_id"])):
+        row: dict[str, Any] = {}
+        for name in COLUMNS:
+            if name in TEXT_COLUMNS and name in columns:
+                if columns[name][i]:
+                    row[name] = str(columns[name][i])
+            elif name in columns:
+                value = columns[name][i]
+                row[name] = None if np.isnan(value).all() else _nan_to_none(value.tolist())
+        lines.append(json.dumps(row, allow_nan=False))
+    write_atomic(path, "\n".join(lines) + "\n")
+
+
+def _nan_to_none(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nan_to_none(v) for v in value]
+    return None if value != value else value
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON: write null for a number that is not there")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,104 @@
+"""What a dataset is to the rest of hpbench: samples for a model, truth for the scoring."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..catalog import DatasetCard, split_ids
+from ..errors import InputError, did_you_mean
+from ..faces import Faces, Sample
+from .sources import DataFile
+
+__all__ = ["Dataset", "label_statistics"]
+
+Array = npt.NDArray[Any]
+
+STATISTICS_TOLERANCE = 1e-3  # degrees or counts; the facts on a card are printed with four decimals
+
+
+class Dataset(abc.ABC):
+    """A dataset found in data roots.  A reader implements `found_ids`, `image_ids`, `samples_of`, `truth_of`.
+
+    Attributes
+    ----------
+    card : DatasetCard
+    files : list of DataFile
+        Everything that lies in the data roots.
+    """
+
+    def __init__(self, card: DatasetCard, files: list[DataFile]) -> None:
+        self.card = card
+        self.files = files
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{split} {len(self.found_ids(split))}/{n}" for split, n in self.card.splits.items())
+        return f"{type(self).__name__}({self.card.id}: {counts})"
+
+    @abc.abstractmethod
+    def found_ids(self, split: str = "all", labels: str = "") -> list[str]:
+        """The ids of a split whose labels are there, sorted."""
+
+    @abc.abstractmethod
+    def image_ids(self, split: str = "all") -> list[str]:
+        """The ids of a split whose image is there, sorted."""
+
+    @abc.abstractmethod
+    def boxes_of(self, name: str, ids: list[str]) -> Array:
+        """Face boxes of a named box set, (N, 4) pixels: x0, y0, x1, y1."""
+
+    @abc.abstractmethod
+    def truth_of(self, ids: list[str], labels: str = "") -> Faces:
+        """Labels of these faces, in this order."""
+
+    @abc.abstractmethod
+    def samples_of(self, ids: list[str], boxes: str) -> Iterator[Sample]:
+        """What a model may see of these faces, in this order; images are read when asked for."""
+
+    def ids(self, split: str = "all") -> list[str]:
+        """All ids of a split as published, whether here or not, sorted."""
+        return split_ids(self.card, split)
+
+    def samples(self, split: str = "all", boxes: str = "", limit: int | None = None) -> Iterator[Sample]:
+        """Samples of a split in sorted order, at most `limit`, with the boxes of a named set (default: the card's)."""
+        return self.samples_of(self.found_ids(split)[:limit], self.box_set(boxes))
+
+    def truth(self, split: str = "all", labels: str = "") -> Faces:
+        """Labels of all faces of a split that are here."""
+        return self.truth_of(self.found_ids(split, labels), labels)
+
+    def box_set(self, name: str = "") -> str:
+        """The name of a box set, checked; the card's default for ""."""
+        if name and name not in self.card.boxes:
+            raise InputError(f"dataset {self.card.id!r} has no boxes {name!r}: {did_you_mean(name, self.card.boxes)}")
+        return name or self.card.default_boxes
+
+    def wrong_statistics(self, truth: Faces) -> list[str]:
+        """How the labels differ from the facts on the card; empty where they agree or the card states none."""
+        have = label_statistics(truth)
+        wrong = []
+        for name, expected in self.card.statistics.items():
+            if name not in have:
+                raise InputError(f"{self.card.folder / 'card.toml'}: unknown statistic {name!r}: {did_you_mean(name, have)}")
+            if not abs(have[name] - expected) <= STATISTICS_TOLERANCE:
+                wrong.append(f"{name} is {have[name]:.4f}, not {expected:.4f}")
+        return wrong
+
+
+def label_statistics(truth: Faces) -> dict[str, float]:
+    """Facts about the raw Euler labels that tell one set of labels from another.
+
+    ``faces``, ``any_angle_above_99_deg`` (count), and over the other faces ``mean_abs_{yaw,pitch,roll}_deg``.
+    """
+    facts = {"faces": float(len(truth))}
+    if truth.euler_deg is not None and len(truth):
+        above = (np.abs(truth.euler_deg) > 99.0).any(axis=1)
+        facts["any_angle_above_99_deg"] = float(above.sum())
+        if not above.all():
+            means = np.abs(truth.euler_deg[~above]).mean(axis=0)
+            facts |= {f"mean_abs_{name}_deg": float(v) for name, v in zip(("yaw", "pitch", "roll"), means, strict=True)}
+    return facts

@@ -1,0 +1,266 @@
+"""Records: the second public boundary.  One JSON file says what was measured, on what, by which protocol.
+
+Format history
+--------------
+1 : first (hpbench 0.1).
+
+Beside ``<name>.json`` lies ``<name>.errors.npz``: ``sample_id``, ``cluster`` and one float64 array per metric text, NaN
+where a face is not labelled, the charge where it failed.  Records are equal when they are equal without ``timing``,
+``environment``, ``git`` and ``date``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import __version__
+from .atomic import write_atomic
+from .checked import build
+from .errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SCHEMA", "DatasetFacts", "Failure", "ModelFacts", "ProtocolFacts", "Record", "Score", "environment", "git_state", "read_record"]
+
+SCHEMA = 1
+MAX_RECORD_BYTES = 64 << 20
+_VOLATILE = ("timing", "environment", "git", "date")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number with what it takes to believe it.
+
+    Attributes
+    ----------
+    metric : str
+        Canonical metric text.
+    value : float or None
+        Failures charged; None where no face is labelled.
+    ci95 : (float, float) or None
+        Bootstrap interval; None from fewer than two clusters.
+    n_scored, n_failed, n_unlabelled : int
+        Labelled faces (the failed among them), failed faces, faces without a label for this metric.
+    value_detected : float or None
+        The value over the faces that did not fail: shown beside, never ranked.
+    """
+
+    metric: str
+    value: float | None
+    unit: str
+    higher_is_better: bool
+    ci95: tuple[float, float] | None
+    n_scored: int
+    n_failed: int
+    n_unlabelled: int
+    value_detected: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A face that has no prediction, and why."""
+
+    sample_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ProtocolFacts:
+    """Which protocol, exactly."""
+
+    id: str
+    version: int
+    sha256: str
+
+    @property
+    def reference(self) -> str:
+        return f"{self.id}@{self.version}"
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """How much of the dataset was there; `verified` = complete, and its labels are those the card describes."""
+
+    n_expected: int
+    n_found: int
+    verified: bool
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Which model."""
+
+    name: str
+    version: str = ""
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The result of scoring one model by one protocol.  See the module's text and `Score`.
+
+    Attributes
+    ----------
+    scores : tuple of Score
+        The protocol's main metric first.
+    subsets : mapping of str to tuple of Score
+    coverage : float or None
+        Share of the labelled faces that have a prediction, by the main metric.
+    failures : tuple of Failure
+    partial : bool
+        Not the whole dataset: kept off ranked boards.
+    notes : tuple of str
+        What a reader must know: boxes not stated, schemes mixed, subsets that could not be formed.
+    """
+
+    schema: int
+    hpbench: str
+    protocol: ProtocolFacts
+    dataset: DatasetFacts
+    model: ModelFacts
+    scores: tuple[Score, ...]
+    subsets: dict[str, tuple[Score, ...]]
+    coverage: float | None
+    failures: tuple[Failure, ...]
+    partial: bool
+    notes: tuple[str, ...]
+    predictions_sha256: str
+    truth_sha256: str
+    timing: dict[str, Any] | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    git: dict[str, Any] | None = None
+    date: str = ""
+
+    @property
+    def main(self) -> Score:
+        return self.scores[0]
+
+    @property
+    def ranked(self) -> bool:
+        """Whether a board may give it a rank."""
+        return not self.partial and self.dataset.verified and self.main.value is not None
+
+    @property
+    def file_name(self) -> str:
+        """``<dataset>.<name>@<version>.json``."""
+        return f"{self.protocol.reference.replace('/', '.')}.json"
+
+    def score(self, metric: str) -> Score:
+        """The score of a metric text; `InputError` if the record has none."""
+        for score in self.scores:
+            if score.metric == metric:
+                return score
+        raise InputError(f"the record of {self.model.name} on {self.protocol.reference} has no {metric!r}.")
+
+    def same_as(self, other: Record) -> bool:
+        """Equal but for timing, environment, git and date."""
+        blank: dict[str, Any] = {"timing": None, "environment": {}, "git": None, "date": ""}
+        return replace(self, **blank) == replace(other, **blank)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a score: subset ("all" first), metric, value, ci95_low, ci95_high, unit, counts, value_detected."""
+        import pandas as pd
+
+        rows = []
+        for subset, scores in {"all": self.scores, **self.subsets}.items():
+            for score in scores:
+                row = asdict(score)
+                low, high = row.pop("ci95") or (np.nan, np.nan)
+                rows.append({"subset": subset, **row, "ci95_low": low, "ci95_high": high})
+        columns = ["subset", "metric", "value", "ci95_low", "ci95_high", "unit", "higher_is_better", "n_scored", "n_failed"]
+        return pd.DataFrame(rows)[[*columns, "n_unlabelled", "value_detected"]]
+
+    def to_json(self) -> str:
+        """Strict JSON, keys in the order of this class."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False)
+
+    def write(self, folder: Path, errors: Mapping[str, np.ndarray]) -> Path:
+        """Write the record and the per-face errors beside it; returns the record's path."""
+        path = folder / self.file_name
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **errors)  # type: ignore[arg-type]
+        write_atomic(path.with_suffix(".errors.npz"), buffer.getvalue())
+        write_atomic(path, self.to_json())
+        return path
+
+
+def read_record(path: Path) -> Record:
+    """Read a record; `InputError` for a file that is none, that was damaged, or of a newer schema."""
+    try:
+        if path.stat().st_size > MAX_RECORD_BYTES:
+            raise InputError(f"{path}: too large for a record.")
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no valid JSON: truncated? ({str(error)[:100]})") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise InputError(f"{path}: no record of hpbench (there is no schema number in it).")
+    if schema > SCHEMA:
+        raise InputError(f"{path}: written by a newer hpbench ({data.get('hpbench')!r}, schema {schema}): upgrade to read it.")
+    record = build(Record, data, str(path))
+    if not record.scores:
+        raise InputError(f"{path}: the record has no scores.")
+    return record
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
+def environment() -> dict[str, Any]:
+    """What a record says about the machine and the libraries that took part."""
+    libraries = {}
+    for name in ("numpy", "scipy", "cv2", "onnxruntime", "torch", "dlib"):
+        module = sys.modules.get(name)
+        if module is not None:
+            libraries[name] = str(getattr(module, "__version__", "?"))
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "libraries": libraries,
+    }
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit and dirty flag of the hpbench checkout that runs; None for an installed package."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(("git", "-C", str(root), *arguments), capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def now() -> str:
+    """UTC time for a record."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def fresh_facts() -> dict[str, Any]:
+    """The fields of a new record that do not depend on what was measured."""
+    return {"schema": SCHEMA, "hpbench": __version__, "environment": environment(), "git": git_state(), "date": now()}

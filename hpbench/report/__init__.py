@@ -1,0 +1,1 @@
+"""Records and boards as text: terminal tables, markdown, CSV, JSON."""
