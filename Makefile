@@ -1,0 +1,46 @@
+# demo: a first run of hpbench on faces it draws itself.   test, lint: what CI runs.
+# reports: regenerate what README.md and docs/ show.       bench: speed, side by side with peers.
+# Everything happens in .venv, which is made when first needed and brought up to date when the dependencies change.
+
+PYTHON ?= python3
+PYTEST_ARGS ?= -q -n 2 --dist loadfile
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint reports bench clean
+
+demo: .venv/core.stamp
+	@rm -rf demo
+	$(BIN)/python tests/miniatures/aflw2000.py demo --count 48 --seed 1
+	HPBENCH_CATALOG=demo/catalog $(BIN)/hpbench run -m frontal -d miniature --data demo/faces -o demo/out/frontal
+	HPBENCH_CATALOG=demo/catalog $(BIN)/hpbench run -m examples/colour_blobs.py:ColourBlobs -d miniature --data demo/faces -o demo/out/colour-blobs
+	HPBENCH_CATALOG=demo/catalog $(BIN)/hpbench leaderboard demo/out -d miniature
+
+test: .venv/test.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/test.stamp
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+reports: .venv/test.stamp
+	$(BIN)/python docs/generate.py
+
+bench: .venv/test.stamp
+	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+
+clean:
+	rm -rf .venv build demo dist hpbench-out *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The demo needs the core only; the extras for the tests (dlib's models are 100 MB) come on top of it into the same .venv.
+.venv/core.stamp: setup.cfg pyproject.toml constraints.txt
+	@echo "installing hpbench into .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) --editable .
+	@touch $@
+
+.venv/test.stamp: .venv/core.stamp
+	@echo "installing what the tests need into .venv ..."
+	@$(INSTALL) --editable '.[test]'
+	@touch $@

@@ -1,0 +1,137 @@
+"""The architecture: a module may import the modules above it in `LAYERS`, itself, and nothing else of hpbench.
+
+Imports inside functions count as well; those under ``if TYPE_CHECKING:`` do not, nor do names loaded late by
+`importlib` (the way to the readers and models that a catalog card names).
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "hpbench"
+
+# THE architecture document. A name is a module or a package of hpbench; a package may import within itself.
+LAYERS = [
+    "errors",  # what may go wrong for a user
+    "checked",  # TOML read into dataclasses
+    "atomic",  # files written whole or not at all
+    "landmarks",  # schemes
+    "geometry",  # rotations, conventions, cameras, the mean face
+    "images",  # decoding, cropping
+    "faces",  # the table that serves truth and prediction; Sample
+    "metrics",  # arrays in, numbers out
+    "predictions",  # public boundary 1
+    "records",  # public boundary 2
+    "catalog",  # cards and protocols
+    "readers",  # raw files -> samples and truth
+    "models",  # samples -> predictions
+    "predict",  # a model over a dataset
+    "evaluate",  # truth x predictions x protocol -> record
+    "jobs",  # the verbs: run, score
+    "leaderboard",  # records -> ranked tables
+    "report",  # records -> documents and figures
+    "cli",  # commands parse, call one function, print
+    "__main__",
+]
+
+# Extras, imported where they are used: every module can be imported without them.
+OPTIONAL = {"anny", "dlib", "face_recognition_models", "mediapipe", "onnx", "onnxruntime", "ray", "safetensors", "torch"}
+
+# What `hpbench --help` does without.
+HEAVY = OPTIONAL | {"cv2", "h5py", "matplotlib", "pandas", "scipy"}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    """``errors`` for hpbench/errors.py, ``metrics`` for hpbench/metrics/pose.py, "" for hpbench/__init__.py."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def imports(tree: ast.AST, top_level: bool = False) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All import statements outside ``if TYPE_CHECKING:``; with `top_level`, only those that run at import."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for other in node.orelse:
+                yield from imports(ast.Module([other], []), top_level)
+        elif not (top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
+            yield from imports(node, top_level)
+
+
+def imported(path: Path, top_level: bool = False) -> Iterator[tuple[int, str]]:
+    """Line and absolute dotted name of everything that a file imports; ``from . import a`` gives ``hpbench.a``."""
+    package = ("hpbench", *path.relative_to(PACKAGE).parent.parts)
+    for node in imports(ast.parse(path.read_text(encoding="utf-8"), str(path)), top_level):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+            continue
+        base = package[: len(package) - node.level + 1] if node.level else ()
+        module = ".".join((*base, *filter(None, [node.module])))
+        yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def violations(path: Path) -> list[str]:
+    """One sentence for each import that is not allowed."""
+    layer = layer_of(path)
+    found = []
+    for line, name in imported(path):
+        root, _, rest = name.partition(".")
+        target = rest.partition(".")[0]
+        if root != "hpbench" or target in (layer, "__version__"):
+            continue
+        if target not in LAYERS:
+            found.append(f"{path.name}:{line} imports {name}: {target or name!r} is no module in LAYERS")
+        elif not layer:
+            found.append(f"{path.name}:{line} imports {name}: `import hpbench` must import nothing")
+        elif LAYERS.index(target) > LAYERS.index(layer):
+            found.append(f"{path.name}:{line} imports {name}: {target} stands below {layer}")
+    return found
+
+
+def test_every_module_has_a_layer() -> None:
+    assert FILES
+    assert {layer_of(path) for path in FILES} - {"", *LAYERS} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_only_modules_above(path: Path) -> None:
+    assert violations(path) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_optional_packages_are_imported_late(path: Path) -> None:
+    early = [f"{path.name}:{line} imports {name}" for line, name in imported(path, top_level=True) if name.split(".")[0] in OPTIONAL]
+    assert early == []
+
+
+def test_the_command_line_starts_light() -> None:
+    code = "import sys, hpbench.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert HEAVY & set(done.stdout.split()) == set()
+
+
+def test_this_test_sees_what_it_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    (tmp_path / "metrics").mkdir()
+    file = tmp_path / "metrics" / "pose.py"
+    for line in ("from ..catalog import x", "from .. import catalog", "import hpbench.catalog", "from hpbench import catalog",
+                 "def f():\n    from ..catalog import x", "try:\n    from ..typo import x\nexcept E:\n    pass",
+                 "if TYPE_CHECKING:\n    pass\nelse:\n    from .. import catalog"):  # fmt: skip
+        file.write_text(line)
+        assert len(violations(file)) == 1, line
+    for line in ("from .table import x", "from . import table", "from ..geometry.rotations import x", "from .. import __version__",
+                 "import numpy", "if TYPE_CHECKING:\n    from ..catalog import x"):  # fmt: skip
+        file.write_text(line)
+        assert violations(file) == [], line
+    file.write_text("def f():\n    import torch\nclass A:\n    import torch")
+    assert list(imported(file, top_level=True)) == [(4, "torch")]
