@@ -1,0 +1,1 @@
+"""Miniature data sets, drawn: exactly the official formats, no photograph of anybody."""
