@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -141,6 +140,8 @@ def split_ids(card: DatasetCard, split: str) -> list[str]:
         ids = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise InputError(f"{path}: the split list cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8.") from None
     ids = [i for i in ids if i]
     if ids != sorted(set(ids)):
         raise InputError(f"{path}: the ids must be sorted and unique.")
@@ -259,6 +260,7 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     for problem in (
         (protocol.main not in protocol.metrics, f"main {protocol.main!r} is none of its metrics"),
         (len(set(names)) < len(names), "two subsets have one name"),
+        ("all" in names, "a subset cannot be called 'all', which is the whole"),
         (bool(set(protocol.balance) - set(names)), f"balance {list(protocol.balance)} names a subset that is not there"),
         (protocol.boxes not in card.boxes, f"boxes {protocol.boxes!r} is no box set of {card.id}"),
         (protocol.norm_box not in ("", *card.boxes), f"norm_box {protocol.norm_box!r} is no box set of {card.id}"),
@@ -296,9 +298,11 @@ class ModelCard:
     onnx: dict[str, Any] = field(default_factory=dict)
     folder: Path = field(default=Path(), init=False)
 
-    @cached_property
+    file_name: str = field(default="card.toml", init=False)
+
+    @property
     def path(self) -> Path:
-        return self.folder / "card.toml"
+        return self.folder / self.file_name
 
 
 def model_cards() -> dict[str, ModelCard]:
@@ -319,6 +323,7 @@ def model_card_from(path: Path) -> ModelCard:
     if bool(card.target) == bool(card.onnx):
         raise InputError(f"{path}: a model card has either a target (package.module:Class) or an [onnx] table.")
     object.__setattr__(card, "folder", path.parent)
+    object.__setattr__(card, "file_name", path.name)
     return card
 
 
