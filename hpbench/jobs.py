@@ -295,6 +295,8 @@ def _remark_missing(source: Dataset, split: str, limit: int | None, remark: Rema
         raise MissingDataError(f"{source.card.id}: none of the {len(expected)} faces of split {split!r} is in the data given.")
     if len(found) < len(expected):
         remark(f"{len(found)} of {len(expected)} faces of {source.card.id} are here: records are marked partial.")
+    if foreign := source.foreign_ids():
+        remark(f"{len(foreign)} label files are on no list of {source.card.id} and are passed over (the first: {foreign[0]}).")
     absent = sorted(set(found[:limit]) - set(source.image_ids(split)))
     if absent:
         remark(f"{len(absent)} faces have labels but no image (the first: {absent[0]}): they are charged as failures.")

@@ -52,6 +52,7 @@ class AFLW2000(Dataset):
         super().__init__(card, files)
         pairs = find_by_name(files, _PAIR)
         self._mats = {n.removesuffix(".mat"): f for n, f in pairs.items() if n.endswith(".mat")}
+        self._read: dict[str, dict[str, Array]] = {}
         self._images = {n.removesuffix(".jpg"): f for n, f in pairs.items() if n.endswith(".jpg")}
         if not self._mats:
             seen = f"{len(files)} other files, such as {files[0].name}" if files else "no files"
@@ -69,6 +70,10 @@ class AFLW2000(Dataset):
     def image_ids(self, split: str = "all") -> list[str]:
         return [i for i in self.ids(split) if i in self._images]
 
+    def foreign_ids(self) -> list[str]:
+        known = {i for split in self.card.splits for i in self.ids(split)}
+        return sorted(set(self._mats) - known)
+
     def boxes_of(self, name: str, ids: list[str]) -> Array:
         """``landmarks``: the rectangle of the original 68 points, for both annotations."""
         self.box_set(name)
@@ -82,9 +87,11 @@ class AFLW2000(Dataset):
     def truth_of(self, ids: list[str], labels: str = "") -> Faces:
         """Rotation with the raw angles, 68 points, boxes; attributes ``abs_yaw_deg`` (and ``abs_yaw_new_deg``)."""
         labels = self._labels(labels)
+        if labels == "reannotated" and _REANNOTATED not in self._tables:
+            raise MissingDataError(f"{self.card.id}: {_REANNOTATED} lies in none of the data roots.\n{how_to_obtain(self.card)}")
         if not ids:
             raise InputError(f"{self.card.id}: no faces with {labels} labels.")
-        pitch, yaw, roll = np.rad2deg(np.array([self._labels_of[i]["Pose_Para"][0, :3] for i in ids])).T
+        pitch, yaw, roll = np.rad2deg(np.array([self._label(i, "Pose_Para")[0, :3] for i in ids])).T
         points = self._points(ids)
         if labels == "reannotated":
             points = np.swapaxes(self._rows(_REANNOTATED, ids), 1, 2)
@@ -106,12 +113,16 @@ class AFLW2000(Dataset):
             raise InputError(f"{self.card.id} has labels {' and '.join(LABELS)}, not {labels!r}.")
         return labels or LABELS[0]
 
-    @cached_property
-    def _labels_of(self) -> dict[str, dict[str, Array]]:
-        return {i: read_mat(self._mats[i].fetch(), self._mats[i].name, _SHAPES) for i in self.found_ids()}
+    def _label(self, sample_id: str, variable: str) -> Array:
+        if sample_id not in self._read:
+            file = self._mats.get(sample_id)
+            if file is None:
+                raise InputError(f"{self.card.id}: no {sample_id}.mat in the data given.")
+            self._read[sample_id] = read_mat(file.fetch(), file.name, _SHAPES)
+        return self._read[sample_id][variable]
 
     def _points(self, ids: list[str]) -> Array:
-        return np.array([self._labels_of[i]["pt3d_68"][:2].T for i in ids]).reshape(-1, 68, 2)
+        return np.array([self._label(i, "pt3d_68")[:2].T for i in ids]).reshape(-1, 68, 2)
 
     def _image(self, sample_id: str) -> ImageRef:
         file = self._images.get(sample_id)
@@ -133,15 +144,17 @@ class AFLW2000(Dataset):
     def _read_table(self, file: DataFile, shape: tuple[int, ...]) -> Array:
         try:
             table = np.load(io.BytesIO(file.fetch()), allow_pickle=False)
-        except (ValueError, EOFError, OSError, MemoryError) as error:
+        except Exception as error:  # NumPy raises half a dozen kinds for damaged files
             raise InputError(f"{file.name}: cannot be read as .npy: truncated, or another kind of file? ({str(error)[:100]})") from None
         wanted = (len(self.ids()), *shape)
+        if not isinstance(table, np.ndarray):
+            raise InputError(f"{file.name}: an .npz archive under the name of an .npy file.")
         if table.shape != wanted or table.dtype.kind != "f":
             raise InputError(f"{file.name}: expected {wanted} floats, got {table.dtype} of shape {table.shape}: another file of that name?")
+        if np.isinf(table).any():
+            raise InputError(f"{file.name}: holds an infinite number in row {int(np.argwhere(np.isinf(table))[0][0]) + 1}.")
         return table.astype(np.float64)
 
     def _rows(self, name: str, ids: list[str]) -> Array:
-        if name not in self._tables:
-            raise MissingDataError(f"{self.card.id}: {name} lies in none of the data roots.")
         line = {sample_id: row for row, sample_id in enumerate(self.ids())}
         return self._tables[name][[line[i] for i in ids]]

@@ -59,12 +59,18 @@ class Dataset(abc.ABC):
     def samples_of(self, ids: list[str], boxes: str) -> Iterator[Sample]:
         """What a model may see of these faces, in this order; images are read when asked for."""
 
+    def foreign_ids(self) -> list[str]:
+        """Ids of files that look like the dataset's and are on none of its lists; a run says how many it passes over."""
+        return []
+
     def ids(self, split: str = "all") -> list[str]:
         """All ids of a split as published, whether here or not, sorted."""
         return split_ids(self.card, split)
 
     def samples(self, split: str = "all", boxes: str = "", limit: int | None = None) -> Iterator[Sample]:
         """Samples of a split in sorted order, at most `limit`, with the boxes of a named set (default: the card's)."""
+        if limit is not None and limit < 0:
+            raise InputError(f"limit must be 0 or more, not {limit}.")
         return self.samples_of(self.found_ids(split)[:limit], self.box_set(boxes))
 
     def truth(self, split: str = "all", labels: str = "") -> Faces:
