@@ -10,11 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-ch
 .PHONY: demo test lint reports bench clean
 
 demo: .venv/core.stamp
-	@rm -rf demo
-	$(BIN)/python tests/miniatures/aflw2000.py demo --count 48 --seed 1
-	HPBENCH_CATALOG=demo/catalog $(BIN)/hpbench run -m frontal -d miniature --data demo/faces -o demo/out/frontal
-	HPBENCH_CATALOG=demo/catalog $(BIN)/hpbench run -m examples/colour_blobs.py:ColourBlobs -d miniature --data demo/faces -o demo/out/colour-blobs
-	HPBENCH_CATALOG=demo/catalog $(BIN)/hpbench leaderboard demo/out -d miniature
+	@$(BIN)/python examples/demo.py
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

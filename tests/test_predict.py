@@ -31,7 +31,10 @@ class MeanColour(Model):
     name = "mean-colour"
 
     def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
-        euler = [[float(image.mean()) / 3, float(box[0]) / 10, float(image[..., 0].mean()) / 5] for image, box in zip(images, boxes_xyxy_px, strict=True)]
+        euler = [
+            [float(image.mean()) / 3, float(box[0]) / 10, float(image[..., 0].mean()) / 5]
+            for image, box in zip(images, boxes_xyxy_px, strict=True)
+        ]
         return Faces(euler_deg=np.array(euler), convention="300w-lp")
 
 
@@ -77,7 +80,9 @@ def test_workers_and_parts_do_not_change_the_bytes(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "a/predictions.h5").read_bytes() == (tmp_path / "b/predictions.h5").read_bytes()
 
 
-@pytest.mark.parametrize("bad", [b"", b"no image", picture(1)[:60], InputError("gone.jpg: the image is missing."), RuntimeError("surprise")])
+@pytest.mark.parametrize(
+    "bad", [b"", b"no image", picture(1)[:60], InputError("gone.jpg: the image is missing."), RuntimeError("surprise")]
+)
 def test_an_unreadable_image_is_a_failed_face(tmp_path: Path, bad: bytes | Exception) -> None:
     faces = run(MeanColour(), samples_of(10, f003=bad), tmp_path)
     assert np.flatnonzero(np.isnan(faces.euler_deg).any(axis=1)).tolist() == [3]
@@ -168,7 +173,9 @@ def test_a_model_may_say_why(tmp_path: Path) -> None:
 def test_too_many_failures_stop_the_run_and_keep_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
     bad = {f"f{i:03d}": b"" for i in (5, 9, 10)}
-    with pytest.raises(RunStoppedError, match=r"3 faces have failed, more than --max-failures 2; the last: f010: f010.jpg: the file is empty"):
+    with pytest.raises(
+        RunStoppedError, match=r"3 faces have failed, more than --max-failures 2; the last: f010: f010.jpg: the file is empty"
+    ):
         run(MeanColour(), samples_of(16, **bad), tmp_path, max_failures=2)
     assert len(list((tmp_path / PARTS).glob("part-*.h5"))) == 2
     faces = run(MeanColour(), samples_of(16, **bad), tmp_path, max_failures=3)
@@ -254,7 +261,18 @@ main()
 def test_killed_with_9_and_started_again_the_file_is_the_same(tmp_path: Path) -> None:
     draw_aflw2000(tmp_path / "faces", count=24, seed=3, ids=split_ids(dataset_card("aflw2000"), "all")[:24])
     (tmp_path / "slow.py").write_text(textwrap.dedent(SLOW_MODEL).replace("DELAY", "0.15"))
-    command = [sys.executable, "-c", DRIVER, "run", "-m", f"{tmp_path / 'slow.py'}:Slow", "-d", "aflw2000", "--data", str(tmp_path / "faces")]
+    command = [
+        sys.executable,
+        "-c",
+        DRIVER,
+        "run",
+        "-m",
+        f"{tmp_path / 'slow.py'}:Slow",
+        "-d",
+        "aflw2000",
+        "--data",
+        str(tmp_path / "faces"),
+    ]
     killed = [*command, "-o", str(tmp_path / "killed")]
     parts = tmp_path / "killed" / PARTS
     for least in (1, 3):
@@ -282,7 +300,18 @@ def test_killed_with_9_and_started_again_the_file_is_the_same(tmp_path: Path) ->
 def test_interrupted_is_130_and_keeps_what_was_done(tmp_path: Path) -> None:
     draw_aflw2000(tmp_path / "faces", count=16, seed=3, ids=split_ids(dataset_card("aflw2000"), "all")[:16])
     (tmp_path / "slow.py").write_text(SLOW_MODEL.replace("DELAY", "0.3"))
-    command = [sys.executable, "-c", DRIVER, "run", "-m", f"{tmp_path / 'slow.py'}:Slow", "-d", "aflw2000", "--data", str(tmp_path / "faces")]
+    command = [
+        sys.executable,
+        "-c",
+        DRIVER,
+        "run",
+        "-m",
+        f"{tmp_path / 'slow.py'}:Slow",
+        "-d",
+        "aflw2000",
+        "--data",
+        str(tmp_path / "faces"),
+    ]
     process = subprocess.Popen([*command, "-o", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out" / PARTS).glob("part-*.h5")) and time.monotonic() < deadline:

@@ -1,0 +1,112 @@
+"""Regenerates what README.md and docs/ show of hpbench's own output, between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+
+``python docs/generate.py`` writes; ``--check`` fails when a file would change.  Speeds differ from run to run: they are
+left out of the comparison.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import tabulate
+
+from hpbench.catalog import dataset_cards, protocols_of
+from hpbench.cli import cli
+from hpbench.geometry.rotations import CONVENTIONS
+from hpbench.landmarks import SCHEMES
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = ("README.md", "docs/conventions.md", "docs/cli.md")
+_BLOCK = re.compile(r"(<!-- generated: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def demo() -> str:
+    """Standard output of the demo."""
+    result = subprocess.run([sys.executable, "examples/demo.py"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    if result.returncode:
+        sys.exit(f"examples/demo.py failed:\n{result.stderr}")
+    return f"```\n{result.stdout.strip()}\n```"
+
+
+def protocols() -> str:
+    """Table of all protocols."""
+    rows = [[f"`{p.reference}`", p.title, f"`{p.main}`"] for card in dataset_cards().values() for p in protocols_of(card)]
+    return tabulate.tabulate(rows, ["protocol", "what", "main metric"], tablefmt="github")
+
+
+def conventions() -> str:
+    """Table of the Euler conventions, from the code that applies them."""
+    axis = {"yaw": "Ry", "pitch": "Rx", "roll": "Rz"}
+    rows = []
+    for c in CONVENTIONS.values():
+        sign = dict(zip(("yaw", "pitch", "roll"), c.signs, strict=True))
+        product = " ".join(f"{axis[angle]}({'-' if sign[angle] < 0 else ''}{angle})" for angle in c.order)
+        rows.append([f"`{c.name}`", product, c.note])
+    return tabulate.tabulate(rows, ["convention", "rotation", "used by"], tablefmt="github")
+
+
+def schemes() -> str:
+    """Table of the landmark schemes."""
+    return tabulate.tabulate(
+        [[f"`{s.name}`", s.n_points, s.description] for s in SCHEMES.values()], ["scheme", "points", "what"], tablefmt="github"
+    )
+
+
+def commands() -> str:
+    """Help of every command."""
+    pages: list[str] = []
+
+    def visit(command: click.Command, name: str, parent: click.Context | None) -> None:
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+        pages.append(f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```")
+        if isinstance(command, click.Group):
+            for child in command.list_commands(context):
+                found = command.get_command(context, child)
+                assert found is not None
+                visit(found, child, context)
+
+    visit(cli, "hpbench", None)
+    return "\n\n".join(pages)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "demo": demo,
+    "protocols": protocols,
+    "conventions": conventions,
+    "schemes": schemes,
+    "commands": commands,
+}
+
+
+def regenerated(text: str) -> str:
+    """A file's text with every block made anew."""
+    return _BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]]()}\n{match[3]}", text)
+
+
+def comparable(text: str) -> str:
+    """The text without the speeds on a board: the number after a coverage."""
+    return re.sub(r"(?<= %)( +)[\d.]+(?= *(\n|$))", lambda m: " " * len(m[0]), text)
+
+
+def main() -> None:
+    """Write the files, or compare them."""
+    changed = []
+    for name in FILES:
+        path = ROOT / name
+        old = path.read_text(encoding="utf-8")
+        new = regenerated(old)
+        if comparable(new) != comparable(old):
+            changed.append(name)
+        if "--check" not in sys.argv:
+            path.write_text(new, encoding="utf-8", newline="\n")
+    if "--check" in sys.argv and changed:
+        sys.exit(f"not up to date: {', '.join(changed)}; run `make reports`.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the documentation shows is what happens."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miniatures.aflw2000 import draw_aflw2000
+
+import hpbench
+from hpbench.catalog import dataset_card, split_ids
+from hpbench.predictions import read_predictions
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """Code blocks of a language ("" = none stated) of a markdown file."""
+    parts = re.split(r"^```(\w*)\n", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return [body for fence, body in zip(parts[0::4], parts[1::4], strict=False) if fence == language]
+
+
+def test_api_examples_run(tmp_path: Path) -> None:
+    draw_aflw2000(tmp_path / "data", count=12, seed=4, ids=split_ids(dataset_card("aflw2000"), "all")[:12])
+    text = (ROOT / "docs/api.md").read_text(encoding="utf-8").replace("```python\n", "").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(text, {"data": tmp_path / "data", "out": tmp_path / "out"}, "api.md", "docs/api.md", 0)
+    runner = doctest.DocTestRunner()
+    told: list[str] = []
+    runner.run(test, out=told.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(told)
+    assert len(test.examples) > 15
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/add-a-model.md"])
+def test_the_model_shown_works(name: str) -> None:
+    space: dict[str, object] = {"__name__": "shown"}
+    exec(blocks(name, "python")[0], space)  # noqa: S102  our own documentation
+    model = next(v for v in space.values() if isinstance(v, type) and issubclass(v, hpbench.Model))()
+    faces = model.predict([np.zeros((8, 8, 3), np.uint8)] * 3, np.zeros((3, 4)))
+    assert len(faces) == 3 and faces.rotation is not None
+
+
+def test_the_card_shown_is_a_card(tmp_path: Path) -> None:
+    from hpbench.errors import MissingDataError
+    from hpbench.models.resolve import create_model
+
+    card = blocks("docs/add-a-model.md", "toml")[0].replace("<sha256 of the file>", "0" * 64)
+    (tmp_path / "card.toml").write_text(card)
+    with pytest.raises(MissingDataError, match="my-net.onnx"):  # every key was understood; only the file is not there
+        create_model(str(tmp_path / "card.toml"))
+
+
+def test_the_csv_shown_is_read(tmp_path: Path) -> None:
+    shown = next(block for block in blocks("docs/add-a-model.md", "") if "sample_id" in block)
+    (tmp_path / "p.csv").write_text(shown)
+    found = read_predictions(tmp_path / "p.csv")
+    assert (found.boxes, found.model, len(found.faces)) == ("landmarks", "my model", 2)
+
+
+def test_links_lead_somewhere() -> None:
+    for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", file.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (file.parent / target).exists(), f"{file.name}: {target}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pixels of a JPEG may differ by one elsewhere, and with them the demo's last digits")
+def test_generated_blocks_are_up_to_date() -> None:
+    result = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_check_sees_a_change() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec is not None and spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    text = "<!-- generated: schemes -->\nold\n<!-- end -->\n"
+    assert "ibug68-fixed" in generate.regenerated(text) and "old" not in generate.regenerated(text)
+    row = "  1  colour-blobs   14.38 [3.38, 28.87]   48      93.8 %         207"
+    assert generate.comparable(row) == generate.comparable(row.replace("207", " 98"))
+    assert generate.comparable(row) != generate.comparable(row.replace("14.38", "14.37"))
+    assert generate.comparable(row) != generate.comparable(row.replace("93.8", "93.7"))
