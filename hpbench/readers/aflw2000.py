@@ -71,8 +71,7 @@ class AFLW2000(Dataset):
         return [i for i in self.ids(split) if i in self._images]
 
     def foreign_ids(self) -> list[str]:
-        known = {i for split in self.card.splits for i in self.ids(split)}
-        return sorted(set(self._mats) - known)
+        return sorted(set(self._mats) - set(self.all_ids()))
 
     def boxes_of(self, name: str, ids: list[str]) -> Array:
         """``landmarks``: the rectangle of the original 68 points, for both annotations."""

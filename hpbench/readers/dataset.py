@@ -67,6 +67,14 @@ class Dataset(abc.ABC):
         """All ids of a split as published, whether here or not, sorted."""
         return split_ids(self.card, split)
 
+    def all_ids(self) -> list[str]:
+        """The ids of all splits together, sorted."""
+        return sorted({i for split in self.card.splits for i in self.ids(split)})
+
+    def scheme(self, labels: str = "") -> str:
+        """The landmark scheme of an annotation; "" where it has no landmarks."""
+        return self.card.scheme
+
     def samples(self, split: str = "all", boxes: str = "", limit: int | None = None) -> Iterator[Sample]:
         """Samples of a split in sorted order, at most `limit`, with the boxes of a named set (default: the card's)."""
         if limit is not None and limit < 0:

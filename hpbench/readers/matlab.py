@@ -1,7 +1,8 @@
 """MATLAB files up to v7.2, read without trusting them: shapes are checked before anything is loaded.
 
-What is compressed is unpacked here, within a limit, because SciPy unpacks whatever a file claims; and SciPy reads through
-a stream that gives up, because the sizes of a damaged v4 file can lead it in a circle.
+Plain arrays of v5 files (MATLAB 5 to 7.2: all that datasets use) are parsed here, because SciPy's parser unpacks and
+allocates whatever a file claims, and crashes the process on unknown types.  v4 files are left to SciPy, which reads them
+in Python, through a stream that gives up: their sizes can lead in a circle.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +22,24 @@ from ..errors import InputError
 
 __all__ = ["read_mat"]
 
+Array = npt.NDArray[Any]
+
 MAX_MAT_BYTES = 64 << 20  # packed, and again unpacked
 MAX_VARIABLES = 10_000
-MAX_READS = 200_000  # a file of labels takes some hundred
+MAX_READS = 20_000  # of a v4 file; one of labels takes some dozen
 
-_NUMERIC = ("double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
-_MATRIX, _COMPRESSED = 14, 15  # kinds of element on a v5 file's top level
+_NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+_CLASSES = dict(enumerate(("cell", "struct", "object", "char", "sparse", *_NUMERIC, "function", "opaque", "object"), start=1))
+_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}  # how numbers are stored
+_MATRIX, _COMPRESSED = 14, 15  # types of element on the top level
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+class _Variable(NamedTuple):
+    name: str
+    kind: str  # MATLAB's class
+    shape: tuple[int, ...]
+    load: Callable[[], Array]
 
 
 def read_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[np.float64]]:
@@ -48,10 +61,8 @@ def read_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
     Raises
     ------
     InputError
-        Truncated, not a .mat, a variable missing, of another shape, not numeric, or not finite.
+        Truncated, not a .mat, a variable missing or twice there, of another shape, not numeric, or not finite.
     """
-    from scipy.io import loadmat, whosmat
-
     if len(data) > MAX_MAT_BYTES:
         raise InputError(f"{name}: {len(data)} bytes is no label file.")
     if not data:
@@ -59,66 +70,119 @@ def read_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
     if data.startswith((_HDF5, b"MATLAB 7.3 MAT-file")) or data[512:520] == _HDF5:
         raise InputError(f"{name}: a MATLAB v7.3 file (HDF5), expected v7 or older: saved again by a newer MATLAB?")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scipy warns about duplicate names; what counts is checked below
-            plain = _unpacked(data)
-            listed = whosmat(_BoundedStream(plain))
-            present = {variable: (shape, kind) for variable, shape, kind in listed}
-            for variable, shape in shapes.items():
-                if variable not in present:
-                    raise InputError(f"{name}: there is no {variable} in it (it holds {', '.join(sorted(present)[:12]) or 'nothing'}).")
-                if [v for v, _, _ in listed].count(variable) > 1:
-                    raise InputError(f"{name}: {variable} is in it twice: which one is meant?")
-                have, kind = present[variable]
-                if kind not in _NUMERIC:
-                    raise InputError(f"{name}: {variable} is of class {kind}, expected numbers.")
-                if tuple(have) != shape:
-                    raise InputError(f"{name}: {variable} has shape {tuple(have)}, expected {shape}.")
-            loaded: dict[str, Any] = loadmat(_BoundedStream(plain), variable_names=list(shapes))
+        present = _variables_v4(data) if 0 in data[:4] else list(_variables_v5(data))
+        return {variable: _load(present, name, variable, shape) for variable, shape in shapes.items()}
     except InputError:
         raise
-    except Exception as error:  # scipy raises a dozen kinds for damaged files
+    except Exception as error:  # struct, zlib, NumPy and SciPy raise a dozen kinds for damaged files
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
         raise InputError(f"{name}: not a MATLAB file that can be read: truncated, or another kind of file? ({reason})") from None
-    out: dict[str, npt.NDArray[np.float64]] = {}
-    for variable, shape in shapes.items():
-        value = np.asarray(loaded.get(variable))
-        if value.dtype.kind not in "fiu" or value.shape != shape:
-            raise InputError(f"{name}: {variable} is no array of {shape} real numbers.")
-        out[variable] = value.astype(np.float64)
-        if not np.isfinite(out[variable]).all():
-            raise InputError(f"{name}: {variable} holds a number that is not finite.")
-    return out
 
 
-def _unpacked(data: bytes) -> bytes:
-    """A v5 file with its compressed elements unpacked; any other file as it is."""
-    if 0 in data[:4] or len(data) < 128:  # v4, by the rule of SciPy, or nothing it will accept
-        return data
-    order = "<" if data[126:128] == b"IM" else ">"
-    parts, at, room = [data[:128]], 128, MAX_MAT_BYTES
-    while at < len(data):
-        if len(parts) > MAX_VARIABLES:
+def _load(present: list[_Variable], name: str, variable: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    found = [v for v in present if v.name == variable]
+    if not found:
+        names = sorted({v.name if v.name.isprintable() else ascii(v.name) for v in present})
+        raise InputError(f"{name}: there is no {variable} in it (it holds {', '.join(names[:12])[:200] or 'nothing'}).")
+    if len(found) > 1:
+        raise InputError(f"{name}: {variable} is in it twice: which one is meant?")
+    if found[0].kind not in _NUMERIC:
+        raise InputError(f"{name}: {variable} is of class {found[0].kind}, expected numbers.")
+    if found[0].shape != shape:
+        raise InputError(f"{name}: {variable} has shape {str(found[0].shape)[:60]}, expected {shape}.")
+    value = found[0].load()
+    if value.dtype.kind not in "fiu" or value.shape != shape:
+        raise InputError(f"{name}: {variable} is no array of {shape} real numbers.")
+    with np.errstate(invalid="ignore"):  # a signalling NaN is refused below
+        value = value.astype(np.float64)
+    if not np.isfinite(value).all():
+        raise InputError(f"{name}: {variable} holds a number that is not finite.")
+    return value
+
+
+def _variables_v5(data: bytes) -> Iterator[_Variable]:
+    order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(data[124:128])
+    if order is None:
+        raise ValueError("no MATLAB header")
+    for element in _elements(data, order):
+        parts = list(islice(_parts(element, order), 5))  # flags, shape, name, real, imaginary
+        if not parts or len(parts[0][1]) != 8:
+            raise ValueError("a variable without flags")
+        (flags,) = struct.unpack_from(f"{order}I", parts[0][1])
+        kind = "logical" if flags & 0x200 else _CLASSES.get(flags & 0xFF, "unknown")
+        shape = tuple(int(n) for n in np.frombuffer(parts[1][1], f"{order}i4")) if kind in _NUMERIC else ()
+        name = parts[1 if kind == "opaque" else 2][1].decode("latin1")
+
+        def load(parts: list[tuple[int, bytes]] = parts, shape: tuple[int, ...] = shape, is_complex: bool = bool(flags & 0x800)) -> Array:
+            storage, content = parts[3]
+            if storage not in _TYPES:
+                raise ValueError(f"numbers of type {storage}")
+            value = np.frombuffer(content, f"{order}{_TYPES[storage]}").reshape(shape, order="F")
+            return value + 0j if is_complex else value
+
+        yield _Variable(name, kind, shape, load)
+
+
+def _elements(data: bytes, order: str) -> Iterator[bytes]:
+    """The content of the matrices on the top level, unpacked."""
+    at, room = 128, MAX_MAT_BYTES
+    for count in range(len(data)):
+        if at >= len(data):
+            return
+        if count >= MAX_VARIABLES:
             raise ValueError(f"more than {MAX_VARIABLES} variables")
         kind, size = struct.unpack_from(f"{order}II", data, at)
-        element = data[at : at + 8 + size]
+        element = data[at + 8 : at + 8 + size]
         at += 8 + size
         if at > len(data):
             raise ValueError("it ends within a variable")
         if kind == _COMPRESSED:
             stream = zlib.decompressobj()
-            element = stream.decompress(element[8:], room + 1)
+            element = stream.decompress(element, room + 1)
             if len(element) > room:
                 raise ValueError(f"it unpacks to more than {MAX_MAT_BYTES >> 20} MiB")
+            room -= len(element)
             kind, size = struct.unpack_from(f"{order}II", element)
             if not stream.eof or len(element) < 8 + size:
                 raise ValueError("a compressed variable is cut off")
-            element = element[: 8 + size]
-            room -= len(element)
+            element = element[8 : 8 + size]
         if kind != _MATRIX:
             raise ValueError(f"an element of type {kind} where a variable should be")
-        parts.append(element)
-    return b"".join(parts)
+        yield element
+
+
+def _parts(element: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Type and content of the parts of a matrix."""
+    at = 0
+    while at < len(element):
+        kind, size = struct.unpack_from(f"{order}II", element, at)
+        at += 8
+        if kind >> 16:  # a small part: type and size in the first word, content in the second
+            kind, size = kind & 0xFFFF, kind >> 16
+            if size > 4:
+                raise ValueError("a small part of a variable is too large")
+            yield kind, element[at - 4 : at - 4 + size]
+            continue
+        if at + size > len(element):
+            raise ValueError("a part of a variable is larger than the variable")
+        yield kind, element[at : at + size]
+        at += size + -size % 8
+
+
+def _variables_v4(data: bytes) -> list[_Variable]:
+    from scipy.io import loadmat, whosmat
+
+    def load(variable: str) -> Array:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(loadmat(_BoundedStream(data), variable_names=[variable])[variable])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about names that stand twice, and sizes that overflow
+        listed = whosmat(_BoundedStream(data))
+    if len(listed) > MAX_VARIABLES:
+        raise ValueError(f"more than {MAX_VARIABLES} variables")
+    return [_Variable(name, kind, tuple(shape), lambda name=name: load(name)) for name, shape, kind in listed]  # type: ignore[misc]
 
 
 class _BoundedStream(io.BytesIO):

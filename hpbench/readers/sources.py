@@ -152,7 +152,7 @@ def _zip_members(path: Path) -> list[DataFile]:
         hidden = any(folder.startswith(".") for folder in relative.parts[:-1])
         if member.is_dir() or hidden or len(relative.parts) > MAX_DEPTH + 1:
             continue
-        name = f"{path}:{member.filename}"
+        name = f"{path}:{member.filename if member.filename.isprintable() else ascii(member.filename)}"
         files.append(DataFile(name, relative, member.file_size, lambda member=member, name=name: _read_member(archive, member, name)))  # type: ignore[misc]
     return files
 
@@ -167,4 +167,4 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -
             return file.read(member.file_size)
     except Exception as error:  # zlib.error, struct.error, EOFError ... are no OSError
         reason = str(error)[:100] or type(error).__name__
-        raise InputError(f"{name}: cannot be read from the archive: damaged? ({reason})") from None
+        raise InputError(f"{name}: cannot be read from the archive ({reason}).") from None
