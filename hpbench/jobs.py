@@ -91,12 +91,12 @@ def run(
         model, weights=Path(weights) if weights is not None else None, device=device, arguments=model_args
     )  # fmt: skip
     made.name = made.name or type(made).__name__
-    split = _one_split(protocols)
-    samples = list(source.samples(split, box_set, limit))
+    ids = _ids_to_predict(source, protocols)[:limit]
+    samples = list(source.samples_of(ids, box_set))
     folder = Path(out) if out is not None else default_output(made.name, source.card.id)
     file = folder / "predictions.h5"
     _keep_larger(file, len(samples), limit)
-    _remark_missing(source, split, limit, remark)
+    _remark_missing(source, protocols, ids, remark)
     if (folder / PARTS).exists():
         remark(f"continuing the unfinished run in {folder / PARTS}")
     size = batch_size or made.batch_size
@@ -111,8 +111,7 @@ def run(
     facts = ModelFacts(made.name, str(made.version), made.weights_sha256)
     return _score(
         predictions, source, protocols, facts, folder,
-        limit_ids=[s.sample_id for s in samples] if limit is not None else None,
-        images_missing=bool(set(source.found_ids(split)) - set(source.image_ids(split))),
+        limit_ids=ids if limit is not None else None, with_images=True,
         timing=_timing(timing, size, getattr(made, "device", device)),
         mix_schemes=mix_schemes, named=bool(protocol), remark=remark,
     )  # fmt: skip
@@ -171,7 +170,7 @@ def _score(
     folder: Path,
     *,
     limit_ids: list[str] | None = None,
-    images_missing: bool = False,
+    with_images: bool = False,
     timing: dict[str, Any] | None = None,
     mix_schemes: bool = False,
     named: bool = False,
@@ -182,21 +181,26 @@ def _score(
     facts = fresh_facts()
     predictions_sha256 = predictions.faces.content_sha256()
     for protocol in protocols:
-        problem = obstacle(protocol, source.card.scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
-        if not problem and not source.found_ids(protocol.split, protocol.labels):
-            problem = f"the {protocol.labels} labels lie in none of the data roots"
+        scheme = source.scheme(protocol.labels)
+        problem = obstacle(protocol, scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
+        found_ids = source.found_ids(protocol.split, protocol.labels) if not problem else []
+        if not problem and not found_ids:
+            labels = f"{protocol.labels} labels" if protocol.labels else "labels"
+            problem = f"there are no {labels} of its split {protocol.split!r} in the data given"
+        if not problem and limit_ids is not None and not set(found_ids) & set(limit_ids):
+            problem = f"--limit leaves none of its faces (split {protocol.split!r})"
         if problem and named:
             raise InputError(f"{protocol.reference} cannot be scored: {problem}.")
         if problem:
             skipped.append(f"{protocol.reference} is not scored: {problem}.")
             continue
+        images_missing = with_images and bool(set(found_ids) - set(source.image_ids(protocol.split)))
         truth, dataset_facts, notes = _truth(source, protocol, limit_ids, images_missing)
         if not predictions.boxes:
             notes.append("boxes not stated")
-        if mixes_schemes(protocol, source.card.scheme, predictions.faces):
-            notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {source.card.scheme} labels")
-        ids = source.ids(protocol.split)
-        found = evaluate(protocol, truth, predictions.faces, expected_ids=ids)
+        if mixes_schemes(protocol, scheme, predictions.faces):
+            notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {scheme} labels")
+        found = evaluate(protocol, truth, predictions.faces, expected_ids=source.all_ids())
         record = Record(
             **facts,
             protocol=ProtocolFacts(protocol.id, protocol.version, protocol.sha256),
@@ -264,13 +268,14 @@ def _protocols(dataset_id: str, names: str | Iterable[str]) -> list[Protocol]:
     return chosen
 
 
-def _one_split(protocols: list[Protocol]) -> str:
+def _ids_to_predict(source: Dataset, protocols: list[Protocol]) -> list[str]:
+    """The faces that are here of all the protocols' splits together, sorted: one inference serves them all."""
     splits = {p.split for p in protocols}
-    if len(splits) > 1:
-        raise InputError(f"the protocols are of different splits ({', '.join(sorted(splits))}): choose with --protocol.")
-    if not splits:
-        raise InputError("the dataset has no protocols.")
-    return splits.pop()
+    ids = sorted({i for split in splits for i in source.found_ids(split)})
+    if not ids:
+        of = ", ".join(repr(s) for s in sorted(splits)) or "any split: the dataset has no protocols"
+        raise MissingDataError(f"{source.card.id}: no face of split {of} is in the data given.")
+    return ids
 
 
 def _check_counts(**counts: int | None) -> None:
@@ -289,15 +294,16 @@ def _keep_larger(file: Path, n: int, limit: int | None) -> None:
         raise InputError(f"{file} holds {present} faces, --limit {limit} would replace them by {n}: choose another -o.")
 
 
-def _remark_missing(source: Dataset, split: str, limit: int | None, remark: Remark) -> None:
-    found, expected = source.found_ids(split), source.ids(split)
-    if not found:
-        raise MissingDataError(f"{source.card.id}: none of the {len(expected)} faces of split {split!r} is in the data given.")
-    if len(found) < len(expected):
-        remark(f"{len(found)} of {len(expected)} faces of {source.card.id} are here: records are marked partial.")
+def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str], remark: Remark) -> None:
+    for split in sorted({p.split for p in protocols}):
+        found, expected = source.found_ids(split), source.ids(split)
+        if len(found) < len(expected):
+            of = source.card.id if len(source.card.splits) == 1 else f"{source.card.id} ({split})"
+            remark(f"{len(found)} of {len(expected)} faces of {of} are here: records are marked partial.")
     if foreign := source.foreign_ids():
         remark(f"{len(foreign)} label files are on no list of {source.card.id} and are passed over (the first: {foreign[0]}).")
-    absent = sorted(set(found[:limit]) - set(source.image_ids(split)))
+    with_image = {i for p in protocols for i in source.image_ids(p.split)}
+    absent = [i for i in ids if i not in with_image]
     if absent:
         remark(f"{len(absent)} faces have labels but no image (the first: {absent[0]}): they are charged as failures.")
 

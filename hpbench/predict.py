@@ -155,7 +155,9 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     if not present:
         write_atomic(manifest, text)
         return
-    if present != text:
+    if present != text and not list(folder.glob("part-*.h5")):  # it came to nothing: nothing to protect
+        write_atomic(manifest, text)
+    elif present != text:
         try:
             begun = json.loads(present)
         except ValueError:
