@@ -40,6 +40,8 @@ def catalog_roots() -> list[Path]:
         path = Path(entry).expanduser()
         if not path.is_dir():
             raise InputError(f"HPBENCH_CATALOG names {entry!r}, which is no folder.")
+        if not (path / "datasets").is_dir() and not (path / "baselines").is_dir():
+            raise InputError(f"HPBENCH_CATALOG names {entry!r}, which has neither datasets/ nor baselines/ in it.")
         roots.append(path)
     return roots
 

@@ -6,6 +6,7 @@ The dataclass *is* the schema: its fields and their annotations say which keys t
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -33,7 +34,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file in UTF-8.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a whole number of too many digits
         raise InputError(f"{path}: not valid TOML: {error}.") from None
 
 
@@ -87,8 +88,13 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise InputError(f"{where}: expected a table, got {_kind(value)}.")
         return {k: _convert(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            if math.isfinite(value):
+                return float(value)
+        except OverflowError:
+            pass
+        raise InputError(f"{where}: {value!r:.60} is no finite number.")
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{where}: expected {_NAMES.get(hint, hint.__name__)}, got {_kind(value)} ({value!r:.60}).")
     return value

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .columns import COLUMNS, TEXT_COLUMNS, check_ids, check_points, checked_column, checked_rotation, checked_text
 from .errors import InputError
-from .geometry.rotations import convention_named, geodesic_deg, rotation_defect, rotation_from_euler
-from .landmarks import SCHEMES, scheme_named
 
 if TYPE_CHECKING:
     from .images import ImageRef
@@ -27,20 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Faces", "Sample"]
 
 Array = npt.NDArray[Any]
-
-MAX_ROTATION_DEFECT = 1e-2  # of |R R^T - I|: admits matrices printed with three decimals, refuses everything else
-MAX_EULER_DISAGREEMENT_DEG = 0.1  # between a row's rotation and its Euler angles, where both are given
-
-# per-row array columns: name -> (shape after N, dtype); -1 is L, the number of landmarks, equal in all of them
-_COLUMNS: dict[str, tuple[tuple[int, ...], type]] = {
-    "rotation": ((3, 3), np.float64),
-    "euler_deg": ((3,), np.float64),
-    "landmarks": ((-1, 2), np.float64),
-    "visibility": ((-1,), np.float64),
-    "box_xyxy_px": ((4,), np.float64),
-    "occlusion": ((-1,), np.uint8),
-}
-_TEXT_COLUMNS = ("person", "sequence", "failure")
 
 
 class Sample(NamedTuple):
@@ -72,7 +57,7 @@ class Faces:
     sample_id : (N,) str array
         Unique.  Left out (by a model, which does not know them), rows are numbered "0", "1", ...
     rotation : (N, 3, 3) float64 array or None
-        Head -> camera.  Computed from `euler_deg` where only that is given.
+        Head -> camera.  Computed from `euler_deg` where that is given (both may be given if they agree).
     euler_deg : (N, 3) float64 array or None
         Yaw, pitch, roll exactly as the file or model gives them; `convention` is then required.
     convention : str or None
@@ -88,15 +73,16 @@ class Faces:
     person, sequence : (N,) str array or None
         What resampling clusters by, what alignment groups by.
     failure : (N,) str array or None
-        Prediction only: why a face has none; "" where it has.
+        Prediction only: why a face has none, in one line; "" where it has.
     attributes : mapping of str to (N,) array
         Subset flags and values.
 
     Raises
     ------
     InputError
-        For wrong shapes, duplicate ids, an unknown convention or scheme, matrices that are no rotations, or Euler
-        angles that contradict the rotation; the message names the first row.
+        For wrong shapes, ids that are empty, not unique or hold control characters, an unknown convention or scheme,
+        matrices that are no rotations, rotations or angles that are NaN in part, or Euler angles that contradict the
+        rotation; the message names the first row.
     """
 
     sample_id: Array | Sequence[str] | None = None
@@ -117,15 +103,15 @@ class Faces:
         n = self._count_rows()
         ids = [str(i) for i in range(n)] if self.sample_id is None else [str(i) for i in self.sample_id]
         self._set("sample_id", np.array(ids, dtype=object))
-        _check_unique(ids)
-        for name, (shape, dtype) in _COLUMNS.items():
+        check_ids(ids)
+        for name, (shape, dtype) in COLUMNS.items():
             value = getattr(self, name)
             if value is not None:
-                self._set(name, _checked_column(name, value, n, shape, dtype))
-        for name in _TEXT_COLUMNS:
+                self._set(name, checked_column(name, value, n, shape, dtype))
+        for name in TEXT_COLUMNS:
             value = getattr(self, name)
             if value is not None:
-                self._set(name, _checked_text(name, value, n))
+                self._set(name, checked_text(name, value, n))
         attributes = {}
         for key, values in self.attributes.items():
             column = np.array(values)
@@ -133,8 +119,8 @@ class Faces:
                 raise InputError(f"attribute {key!r} has shape {column.shape}, expected ({n},): one value a face.")
             attributes[key] = _frozen(column)
         self._set("attributes", attributes)
-        self._check_landmarks()
-        self._check_pose(ids)
+        check_points({"landmarks": self.landmarks, "visibility": self.visibility, "occlusion": self.occlusion}, self.scheme)
+        self._set("rotation", checked_rotation(ids, self.rotation, self.euler_deg, self.convention))
 
     def _set(self, name: str, value: object) -> None:
         if isinstance(value, np.ndarray):
@@ -144,49 +130,11 @@ class Faces:
     def _count_rows(self) -> int:
         if self.sample_id is not None:
             return len(self.sample_id)
-        for name in _COLUMNS:
+        for name in COLUMNS:
             value = getattr(self, name)
             if value is not None:
                 return len(value)
         raise InputError("Faces needs at least one column (rotation, euler_deg, landmarks, ...) or sample_id.")
-
-    def _check_landmarks(self) -> None:
-        lengths = {n: getattr(self, n).shape[1] for n in ("landmarks", "visibility", "occlusion") if getattr(self, n) is not None}
-        if len(set(lengths.values())) > 1:
-            raise InputError(f"numbers of landmarks differ: {', '.join(f'{k} has {v}' for k, v in lengths.items())}.")
-        if self.scheme is not None:
-            expected = scheme_named(self.scheme).n_points
-            for name, length in lengths.items():
-                if length != expected:
-                    fitting = [s.name for s in SCHEMES.values() if s.n_points == length]
-                    hint = f"a scheme of {length} points is {fitting[0]}" if fitting else f"no known scheme has {length}"
-                    raise InputError(f"{name} has {length} points a face but scheme {self.scheme!r} has {expected}: {hint}.")
-
-    def _check_pose(self, ids: list[str]) -> None:
-        if self.euler_deg is None:
-            if self.convention is not None and self.rotation is None:
-                raise InputError(f"convention {self.convention!r} is declared but there are no angles (euler_deg) to read by it.")
-        else:
-            if self.convention is None:
-                raise InputError("euler_deg needs its convention: say which (300w-lp, yxz, 6drepnet, opal23), or give rotation matrices.")
-            convention_named(self.convention)
-            derived = rotation_from_euler(self.euler_deg, self.convention)
-            if self.rotation is None:
-                self._set("rotation", derived)
-                return
-            apart = geodesic_deg(np.where(np.isfinite(self.rotation), self.rotation, np.nan), derived)
-            if (bad := np.flatnonzero(apart > MAX_EULER_DISAGREEMENT_DEG)).size:
-                raise InputError(
-                    f"face {ids[bad[0]]!r}: its rotation matrix and its {self.convention} angles are {apart[bad[0]]:.1f} degrees apart "
-                    f"({bad.size} such rows): give one of them, or the convention the angles are really in."
-                )
-        if self.rotation is not None:
-            defect = rotation_defect(self.rotation)
-            if (bad := np.flatnonzero(defect > MAX_ROTATION_DEFECT)).size:
-                guess = "a reflection: mirrored axes?" if defect[bad[0]] == 2.0 else "scaled, or rounded?"
-                raise InputError(
-                    f"face {ids[bad[0]]!r}: its matrix is no rotation, |R R^T - I| = {defect[bad[0]]:.3g} ({bad.size} such rows; {guess})."
-                )
 
     def __len__(self) -> int:
         return len(self.sample_id)  # type: ignore[arg-type]
@@ -199,7 +147,7 @@ class Faces:
         """These rows (indices or a boolean mask), in this order, as new Faces."""
         index = np.asarray(rows)
         changes: dict[str, Any] = {}
-        for name in ("sample_id", *_COLUMNS, *_TEXT_COLUMNS):
+        for name in ("sample_id", *COLUMNS, *TEXT_COLUMNS):
             value = getattr(self, name)
             changes[name] = None if value is None else value[index]
         changes["attributes"] = {k: v[index] for k, v in self.attributes.items()}
@@ -216,7 +164,7 @@ class Faces:
         absent = rows < 0
         changes: dict[str, Any] = {"sample_id": list(sample_ids), "attributes": {}}
         source = np.where(absent, 0, rows)
-        for name, (_, dtype) in _COLUMNS.items():
+        for name, (_, dtype) in COLUMNS.items():
             value = getattr(self, name)
             if value is None:
                 continue
@@ -227,7 +175,7 @@ class Faces:
             column = value[source].copy()
             column[absent] = blank
             changes[name] = column
-        for name in _TEXT_COLUMNS:
+        for name in TEXT_COLUMNS:
             value = getattr(self, name)
             if value is not None:
                 changes[name] = ["" if gone else str(value[row]) for row, gone in zip(source, absent, strict=True)]
@@ -240,7 +188,7 @@ class Faces:
         A column that only some parts have becomes NaN in the others (their faces all failed, say).
         """
         changes: dict[str, Any] = {"sample_id": [i for part in parts for i in part.sample_id]}  # type: ignore[union-attr]
-        for name, (_, dtype) in _COLUMNS.items():
+        for name, (_, dtype) in COLUMNS.items():
             shapes = {getattr(part, name).shape[1:] for part in parts if getattr(part, name) is not None}
             if len(shapes) > 1:
                 raise InputError(f"{name} has different shapes in the parts: {' and '.join(map(str, sorted(shapes)))}.")
@@ -251,7 +199,7 @@ class Faces:
             changes[name] = np.concatenate(
                 [np.full((len(p), *shape), blank) if c is None else c for p, c in zip(parts, columns, strict=True)]
             )
-        for name in _TEXT_COLUMNS:
+        for name in TEXT_COLUMNS:
             if any(getattr(part, name) is not None for part in parts):
                 changes[name] = [str(v) for p in parts for v in (getattr(p, name) if getattr(p, name) is not None else [""] * len(p))]
         for name in ("convention", "scheme"):
@@ -284,12 +232,13 @@ class Faces:
             digest.update(payload)
 
         add("sample_id", self.sample_id)  # type: ignore[arg-type]
-        for name in (*_COLUMNS, "person", "sequence"):
+        for name in (*COLUMNS, "person", "sequence"):
             value = getattr(self, name)
             if value is not None and not (name == "rotation" and self.euler_deg is not None):
                 add(name, value)  # a rotation beside Euler angles follows from them
-        for name in ("convention", "scheme"):
-            digest.update(f"{name}|{getattr(self, name)}|".encode())
+        convention = self.convention if self.euler_deg is not None else None  # it says nothing about a matrix
+        for name, value in (("convention", convention), ("scheme", self.scheme)):
+            digest.update(f"{name}|{value}|".encode())
         return digest.hexdigest()
 
 
@@ -297,44 +246,3 @@ def _frozen(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _check_unique(ids: list[str]) -> None:
-    if len(set(ids)) < len(ids):
-        first_row: dict[str, int] = {}
-        for row, sample_id in enumerate(ids):
-            if sample_id in first_row:
-                raise InputError(
-                    f"sample_id {sample_id!r} stands twice, in rows {first_row[sample_id] + 1} and {row + 1}: an id may occur once."
-                )
-            first_row[sample_id] = row
-
-
-def _checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dtype: type) -> Array:
-    try:
-        array: Array = np.array(value, dtype=dtype)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is not an array of numbers of equal shape: rows of different length, or text?") from None
-    wanted = (n, *shape)
-    wrong = array.ndim != len(wanted) or any(w not in (-1, have) for w, have in zip(wanted, array.shape, strict=False))
-    if wrong:
-        text = ", ".join("L" if w == -1 else str(w) for w in wanted)
-        hint = ""
-        if name == "rotation" and array.shape == (n, 3):
-            hint = ": Euler angles? give them as euler_deg with their convention"
-        elif name == "euler_deg" and array.shape == (n, 3, 3):
-            hint = ": matrices? give them as rotation"
-        elif name == "landmarks" and array.ndim == 3 and array.shape[1] == 2:
-            hint = ": transposed? points come before x, y"
-        raise InputError(f"{name} must have shape ({text}), got {array.shape}{hint}.")
-    if dtype is np.float64 and np.isinf(array).any():
-        row = int(np.argwhere(np.isinf(array))[0][0]) + 1
-        raise InputError(f"{name} holds an infinite number in row {row}: a failed face is NaN.")
-    return array
-
-
-def _checked_text(name: str, value: object, n: int) -> Array:
-    texts = [str(v) for v in value]  # type: ignore[attr-defined]
-    if len(texts) != n:
-        raise InputError(f"{name} has {len(texts)} entries for {n} faces.")
-    return np.array(texts, dtype=object)

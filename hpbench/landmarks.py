@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from .errors import InputError, did_you_mean
 
-__all__ = ["SCHEMES", "LandmarkScheme", "scheme_named"]
+__all__ = ["MAPS", "SCHEMES", "LandmarkScheme", "map_landmarks", "scheme_named"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class LandmarkScheme:
         What the points mean where schemes of equal length differ.
     right_eye, left_eye : tuple of int
         The points whose mean is the pupil of the inter-pupil norm (subject's right, left).
-    outer_corners : tuple of int
+    outer_corners : tuple of int or None
         The two outer eye corners (subject's right, left) of the inter-ocular norm.
     parts : mapping of str to tuple of int
         Named groups, for errors per part; together they cover every point once.
@@ -41,7 +44,7 @@ class LandmarkScheme:
     description: str
     right_eye: tuple[int, ...]
     left_eye: tuple[int, ...]
-    outer_corners: tuple[int, int]
+    outer_corners: tuple[int, int] | None
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     pairs: tuple[tuple[int, int], ...] = ()
 
@@ -79,13 +82,186 @@ def _ibug68(name: str, description: str) -> LandmarkScheme:
     )
 
 
+_WFLW98_PAIRS = (
+    *((i, 32 - i) for i in range(16)),  # jaw
+    (33, 46), (34, 45), (35, 44), (36, 43), (37, 42), (38, 50), (39, 49), (40, 48), (41, 47),  # brows
+    (55, 59), (56, 58),  # nostrils
+    (60, 72), (61, 71), (62, 70), (63, 69), (64, 68), (65, 75), (66, 74), (67, 73),  # eyes
+    (76, 82), (77, 81), (78, 80), (87, 83), (86, 84), (88, 92), (89, 91), (95, 93),  # mouth
+    (96, 97),  # pupils
+)  # fmt: skip
+
+_COFW29_PAIRS = ((0, 1), (2, 3), (4, 6), (5, 7), (8, 9), (10, 11), (12, 14), (13, 15), (16, 17), (18, 19), (22, 23))
+
 SCHEMES: dict[str, LandmarkScheme] = {
     s.name: s
     for s in (
-        _ibug68("ibug68-contour", "68 points of iBUG 300W; the jaw follows the visible contour (300W, COFW68, dlib)"),
+        _ibug68("ibug68-contour", "68 points of iBUG 300W; the jaw follows the visible contour (300W, COFW68, MERL-RAV, dlib)"),
         _ibug68("ibug68-fixed", "68 points of iBUG 300W as projections of fixed 3D points (AFLW2000-3D, 300W-LP, LS3D-W)"),
+        LandmarkScheme(
+            name="wflw98",
+            n_points=98,
+            description="98 points of WFLW; the jaw follows the visible contour; 96 and 97 are the pupils",
+            right_eye=(96,),
+            left_eye=(97,),
+            outer_corners=(60, 72),
+            parts={
+                "jaw": tuple(range(0, 33)),
+                "right brow": tuple(range(33, 42)),
+                "left brow": tuple(range(42, 51)),
+                "nose": tuple(range(51, 60)),
+                "right eye": (*range(60, 68), 96),
+                "left eye": (*range(68, 76), 97),
+                "outer lips": tuple(range(76, 88)),
+                "inner lips": tuple(range(88, 96)),
+            },
+            pairs=_WFLW98_PAIRS,
+        ),
+        LandmarkScheme(
+            name="cofw29",
+            n_points=29,
+            description="29 points of COFW; 16 and 17 are the pupils",
+            right_eye=(16,),
+            left_eye=(17,),
+            outer_corners=(8, 9),
+            parts={
+                "right brow": (0, 2, 4, 5),
+                "left brow": (1, 3, 6, 7),
+                "right eye": (8, 10, 12, 13, 16),
+                "left eye": (9, 11, 14, 15, 17),
+                "nose": (18, 19, 20, 21),
+                "mouth": (22, 23, 24, 25, 26, 27),
+                "chin": (28,),
+            },
+            pairs=_COFW29_PAIRS,
+        ),
+        LandmarkScheme(
+            name="aflw21",
+            n_points=21,
+            description="21 points of AFLW in the order of its feature ids; only visible ones are annotated; 12 and 16 are the ears",
+            right_eye=(7,),
+            left_eye=(10,),
+            outer_corners=(6, 11),
+            parts={
+                "right brow": (0, 1, 2),
+                "left brow": (3, 4, 5),
+                "right eye": (6, 7, 8),
+                "left eye": (9, 10, 11),
+                "ears": (12, 16),
+                "nose": (13, 14, 15),
+                "mouth": (17, 18, 19),
+                "chin": (20,),
+            },
+            pairs=((0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9), (12, 16), (13, 15), (17, 19)),
+        ),
+        LandmarkScheme(
+            name="aflw19",
+            n_points=19,
+            description="AFLW without the ears, as AFLWinfo_release.mat has it",
+            right_eye=(7,),
+            left_eye=(10,),
+            outer_corners=(6, 11),
+            parts={
+                "right brow": (0, 1, 2),
+                "left brow": (3, 4, 5),
+                "right eye": (6, 7, 8),
+                "left eye": (9, 10, 11),
+                "nose": (12, 13, 14),
+                "mouth": (15, 16, 17),
+                "chin": (18,),
+            },
+            pairs=((0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9), (12, 14), (15, 17)),
+        ),
+        LandmarkScheme(
+            name="menpo39",
+            n_points=39,
+            description="39 points of a Menpo profile face: one side only, so no eye norm and no mirror pairs",
+            right_eye=(),
+            left_eye=(),
+            outer_corners=None,
+            parts={"profile": tuple(range(39))},
+        ),
+        LandmarkScheme(
+            name="ibug51",
+            n_points=51,
+            description="the 68 points without the jaw",
+            right_eye=tuple(range(19, 25)),
+            left_eye=tuple(range(25, 31)),
+            outer_corners=(19, 28),
+            parts={name: tuple(i - 17 for i in part) for name, part in _IBUG68_PARTS.items() if name != "jaw"},
+            pairs=tuple((a - 17, b - 17) for a, b in _IBUG68_PAIRS if a >= 17),
+        ),
+        LandmarkScheme(
+            name="ibug49",
+            n_points=49,
+            description="the 68 points without the jaw and the inner mouth corners",
+            right_eye=tuple(range(19, 25)),
+            left_eye=tuple(range(25, 31)),
+            outer_corners=(19, 28),
+            parts={
+                "right brow": tuple(range(0, 5)),
+                "left brow": tuple(range(5, 10)),
+                "nose": tuple(range(10, 19)),
+                "right eye": tuple(range(19, 25)),
+                "left eye": tuple(range(25, 31)),
+                "outer lips": tuple(range(31, 43)),
+                "inner lips": tuple(range(43, 49)),
+            },
+            pairs=(
+                *((a - 17, b - 17) for a, b in _IBUG68_PAIRS if 17 <= a < 60),
+                (43, 45), (48, 46),  # inner lips: 61-63 and 67-65 of the 68
+            ),
+        ),
     )
-}
+}  # fmt: skip
+
+# A point of the target as the mean of these points of the source; () where the source has none like it.
+MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
+    ("wflw98", "ibug68-contour"): tuple(
+        (i,)
+        for i in (
+            *range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 60),
+            60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75, *range(76, 96),
+        )
+    ),
+    **{
+        (source, "cofw29"): (
+            (17,), (26,), (21,), (22,), (19,), (), (24,), (),  # brows: the 68 points have their upper edge only
+            (36,), (45,), (39,), (42,), (37, 38), (40, 41), (43, 44), (46, 47), tuple(range(36, 42)), tuple(range(42, 48)),
+            (31,), (35,), (30,), (33,), (48,), (54,), (51,), (62,), (66,), (57,), (8,),
+        )
+        for source in ("ibug68-contour", "ibug68-fixed")
+    },
+    **{(source, "ibug51"): tuple((i,) for i in range(17, 68)) for source in ("ibug68-contour", "ibug68-fixed")},
+    **{
+        (source, "ibug49"): tuple((i,) for i in range(17, 68) if i not in (60, 64)) for source in ("ibug68-contour", "ibug68-fixed")
+    },
+    ("aflw21", "aflw19"): tuple((i,) for i in range(21) if i not in (12, 16)),
+}  # fmt: skip
+
+
+def map_landmarks(landmarks: npt.ArrayLike, source: str, target: str) -> npt.NDArray[np.float64]:
+    """Landmarks of one scheme as those of another, by a named map.
+
+    Parameters
+    ----------
+    landmarks : (..., L, 2) array
+    source, target : str
+        A key of `MAPS`.
+
+    Returns
+    -------
+    (..., M, 2) float64 array; NaN for a point that the source has nothing like, or whose source points are NaN.
+    """
+    scheme_named(source), scheme_named(target)
+    if (source, target) not in MAPS:
+        known = ", ".join(f"{a} to {b}" for a, b in MAPS)
+        raise InputError(f"there is no landmark map from {source} to {target}; there are {known}.")
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.shape[-2:] != (SCHEMES[source].n_points, 2):
+        raise InputError(f"{source} landmarks have shape (..., {SCHEMES[source].n_points}, 2), got {points.shape}.")
+    nothing = np.full((*points.shape[:-2], 2), np.nan)
+    return np.stack([points[..., list(g), :].mean(axis=-2) if g else nothing for g in MAPS[source, target]], axis=-2)
 
 
 def scheme_named(name: str) -> LandmarkScheme:

@@ -86,6 +86,8 @@ def boards(records: Iterable[Record], dataset: str = "", protocol: str = "") -> 
     protocols = {p.id: p for card in cards for p in protocols_of(card)}
     if protocol:
         wanted = protocol_named(protocol if "/" in protocol or not dataset else f"{dataset}/{protocol}")
+        if dataset and wanted.dataset != dataset:
+            raise InputError(f"protocol {wanted.id!r} is one of {wanted.dataset}'s, not of {dataset}'s.")
         protocols = {k: v for k, v in protocols.items() if k == wanted.id}
     remarks: list[str] = []
     by_protocol: dict[str, list[Record]] = {key: [] for key in sorted(protocols)}
@@ -112,13 +114,15 @@ def boards(records: Iterable[Record], dataset: str = "", protocol: str = "") -> 
 
 
 def _newest(records: list[Record]) -> tuple[list[Record], list[str]]:
-    """One record a model: the newest; the older are told."""
+    """One record a model: a ranked one before an unranked, the newest of equals; the others are told."""
     newest: dict[tuple[str, str, str | None], Record] = {}
     remarks: list[str] = []
-    for record in sorted(records, key=lambda r: r.date):
+    for record in sorted(records, key=lambda r: (r.ranked, r.date)):
         key = (record.model.name, record.model.version, record.model.weights_sha256)
         if key in newest:
-            remarks.append(f"left out: an older record of {record.model.name} on {record.protocol.reference} ({newest[key].date}).")
+            older = newest[key]
+            kind = "an older" if older.ranked == record.ranked else "a partial or unverified"
+            remarks.append(f"left out: {kind} record of {record.model.name} on {record.protocol.reference} ({newest[key].date}).")
         newest[key] = record
     return list(newest.values()), remarks
 

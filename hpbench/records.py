@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import platform
 import subprocess
@@ -205,7 +206,7 @@ def read_record(path: Path) -> Record:
     try:
         if path.stat().st_size > MAX_RECORD_BYTES:
             raise InputError(f"{path}: too large for a record.")
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     except (ValueError, RecursionError) as error:
@@ -213,16 +214,24 @@ def read_record(path: Path) -> Record:
     schema = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool):
         raise InputError(f"{path}: no record of hpbench (there is no schema number in it).")
+    if schema < 1:
+        raise InputError(f"{path}: no record of hpbench (schema {schema!r:.20} never was).")
     if schema > SCHEMA:
         raise InputError(f"{path}: written by a newer hpbench ({data.get('hpbench')!r}, schema {schema}): upgrade to read it.")
     record = build(Record, data, str(path))
-    if not record.scores:
-        raise InputError(f"{path}: the record has no scores.")
+    if not record.scores or not all(record.subsets.values()):
+        raise InputError(f"{path}: the record or one of its subsets has no scores.")
     return record
 
 
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text:.20} is no finite number")
+    return value
 
 
 def environment() -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_api_examples_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["README.md", "docs/add-a-model.md"])
 def test_the_model_shown_works(name: str) -> None:
     space: dict[str, object] = {"__name__": "shown"}
-    exec(blocks(name, "python")[0], space)  # noqa: S102  our own documentation
+    exec(blocks(name, "python")[0], space)
     model = next(v for v in space.values() if isinstance(v, type) and issubclass(v, hpbench.Model))()
     faces = model.predict([np.zeros((8, 8, 3), np.uint8)] * 3, np.zeros((3, 4)))
     assert len(faces) == 3 and faces.rotation is not None

@@ -94,6 +94,7 @@ def test_concatenating_parts_fills_what_a_part_lacks() -> None:
         ({"landmarks": np.zeros((2, 68, 2)), "scheme": "ibug68"}, "did you mean 'ibug68"),
         ({"landmarks": np.zeros((2, 98, 2)), "scheme": "ibug68-fixed"}, "has 98 points"),
         ({"landmarks": np.zeros((2, 68, 2)), "visibility": np.zeros((2, 29))}, "numbers of landmarks differ"),
+        ({"visibility": np.full((2, 68), -3.0)}, "before the sigmoid"),
         ({"landmarks": [[[1, 2]], [[1, 2], [3, 4]]]}, "rows of different length"),
         ({"landmarks": np.full((2, 68, 2), np.inf)}, "infinite"),
         ({"rotation": np.tile(np.diag([1.0, 1.0, -1.0]), (2, 1, 1))}, "reflection"),

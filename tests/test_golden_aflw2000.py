@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from annotation_truth import opal23_truth
 
 import hpbench
 from hpbench.catalog import protocol_named
 from hpbench.evaluate import evaluate, kept_rows
 from hpbench.faces import Faces
 from hpbench.metrics import parse_metric
-from annotation_truth import opal23_truth
 
 MAE = "mae(convention=300w-lp)"
 

@@ -24,6 +24,7 @@ LAYERS = [
     "landmarks",  # schemes
     "geometry",  # rotations, conventions, cameras, the mean face
     "images",  # decoding, cropping
+    "columns",  # the columns of faces and their checks
     "faces",  # the table that serves truth and prediction; Sample
     "metrics",  # arrays in, numbers out
     "predictions",  # public boundary 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from annotation_truth import opal23_truth
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -21,7 +22,6 @@ from hpbench.geometry.rotations import (
     rotation_from_euler,
     wrap_deg,
 )
-from annotation_truth import opal23_truth
 
 ANY_ANGLE = st.floats(-179.9, 179.9)
 INNER_ANGLE = st.floats(-89.0, 89.0)

@@ -93,7 +93,10 @@ def norm_px(truth: Faces, norm: str, norm_box_xyxy_px: Array | None) -> Array:
         if truth.landmarks is None or truth.scheme is None:
             raise InputError(f"norm={norm} needs labelled landmarks with a named scheme.")
         scheme = scheme_named(truth.scheme)
-        right, left = (scheme.right_eye, scheme.left_eye) if norm == "pupils" else ([scheme.outer_corners[0]], [scheme.outer_corners[1]])
+        corners = scheme.outer_corners or ()
+        right, left = (scheme.right_eye, scheme.left_eye) if norm == "pupils" else (corners[:1], corners[1:])
+        if not right or not left:
+            raise InputError(f"norm={norm} needs both eyes, which the scheme {scheme.name} does not have.")
         length = np.linalg.norm(truth.landmarks[:, list(right)].mean(axis=1) - truth.landmarks[:, list(left)].mean(axis=1), axis=-1)
     else:
         if norm_box_xyxy_px is None:

@@ -36,7 +36,10 @@ class Parameter:
         return value
 
     def show(self, value: Any) -> str:
-        return value if self.choices else f"{value:.12g}"
+        if self.choices:
+            return str(value)
+        short = f"{value:.12g}"
+        return short if float(short) == value else repr(value)
 
 
 @dataclass(frozen=True)

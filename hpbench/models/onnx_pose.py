@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..faces import MAX_ROTATION_DEFECT
+from ..columns import MAX_ROTATION_DEFECT
 from ..geometry.rotations import convention_named, nearest_rotation, rotation_defect
 
 __all__ = ["ANGLES", "EulerBinsOutput", "EulerOutput", "Output", "Rotation6dOutput", "RotationOutput", "shape_text"]

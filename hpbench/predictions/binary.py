@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,22 @@ def read_h5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with h5py.File(path, "r") as file:
             columns: dict[str, Any] = {}
+            declarations = {k: v.decode() if isinstance(v, bytes) else v for k, v in file.attrs.items()}
             for name in file:
                 link = file.get(name, getlink=True)
                 item = file[name] if isinstance(link, h5py.HardLink) else None  # an external link could read other files
-                if not isinstance(item, h5py.Dataset) or item.external:
-                    raise InputError(f"{path}: {name!r} is not an array inside the file.")
-                if item.size * max(item.dtype.itemsize, 1) > MAX_ARRAY_BYTES:
-                    raise InputError(f"{path}: {name!r} claims shape {item.shape}, more than {MAX_ARRAY_BYTES >> 30} GiB.")
-                columns[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()]
-            declarations = {k: v.decode() if isinstance(v, bytes) else v for k, v in file.attrs.items()}
+                if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual or item.shape is None:
+                    raise InputError(f"{path}: {name!r:.60} is not an array inside the file.")
+                if math.prod(item.shape) * max(item.dtype.itemsize, 1) > MAX_ARRAY_BYTES:
+                    raise InputError(f"{path}: {name!r:.60} claims shape {item.shape}, more than {MAX_ARRAY_BYTES >> 30} GiB.")
+                value = item[()]
+                if isinstance(value, bytes):
+                    declarations[name] = value.decode()  # a text beside the arrays says the same as an attribute
+                else:
+                    columns[name] = value
     except InputError:
         raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except Exception as error:  # a damaged file may surprise the library anywhere
         raise InputError(f"{path}: cannot be read as HDF5: truncated, or another kind of file? ({first_line(error)})") from None
     return {k: _as_text_list(v, k, path) if k in TEXT_COLUMNS else v for k, v in columns.items()}, declarations
 
@@ -45,12 +50,19 @@ def write_h5(path: Path, columns: dict[str, Any], declarations: dict[str, str]) 
     with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         for name, value in columns.items():
             if name in TEXT_COLUMNS:
-                encoded = [str(v).encode() for v in value]
-                width = max([len(v) for v in encoded], default=1) or 1  # fixed width: no heap, so equal content is equal bytes
-                value = np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
+                value = _fixed_width([str(v) for v in value])
             file.create_dataset(name, data=value, track_times=False)
         for name, text in declarations.items():
-            file.attrs[name] = text
+            value = _fixed_width([text])
+            file.attrs.create(name, value[0], dtype=value.dtype)
+
+
+def _fixed_width(texts: list[str]) -> np.ndarray:
+    """Texts as HDF5 stores them without its heap: equal content is equal bytes, and HDF5 2.0 hangs on a damaged heap."""
+    import h5py
+
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(map(len, encoded), default=1) or 1))
 
 
 def read_npz(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -63,6 +75,8 @@ def read_npz(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with np.load(path, allow_pickle=False) as file:
             for name in file.files:
                 value = file[name]
+                if not isinstance(value, np.ndarray):
+                    raise InputError(f"{path}: {name!r:.60} in it is no array.")
                 if value.dtype.kind in "US" and value.ndim == 0:
                     declarations[name] = _as_text_list(value[None], name, path)[0]
                 elif name in TEXT_COLUMNS:
@@ -71,7 +85,7 @@ def read_npz(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                     columns[name] = value
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+    except Exception as error:  # a damaged archive may surprise zipfile, zlib or NumPy anywhere
         guess = "it holds Python objects, which are never loaded" if "allow_pickle" in str(error) else "truncated, or another kind of file?"
         raise InputError(f"{path}: cannot be read as .npz: {guess} ({first_line(error)})") from None
     return columns, declarations

@@ -5,6 +5,7 @@ The same predictions give the same bytes: no times inside, files are written who
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..errors import InputError
@@ -31,8 +32,8 @@ def read_predictions(path: Path | str) -> Predictions:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: a prediction file ends in {', '.join(SUFFIXES)}, not {path.suffix or 'nothing'!r}.")
-    if not path.is_file():
-        raise InputError(f"{path}: {'is a folder, not a prediction file' if path.is_dir() else 'there is no such file'}.")
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that the system refuses
+        raise InputError(f"{path}: {'is a folder, not a prediction file' if os.path.isdir(path) else 'there is no such file'}.")
     columns, declarations = reader(path)
     return assemble(columns, declarations, path)
 

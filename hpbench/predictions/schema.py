@@ -8,6 +8,7 @@ y down, z forward): nothing is declared for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = ["COLUMNS", "DECLARATIONS", "TEXT_COLUMNS", "Predictions", "assemble",
 COLUMNS = ("sample_id", "rotation", "euler_deg", "landmarks", "visibility", "failure")
 TEXT_COLUMNS = ("sample_id", "failure")
 DECLARATIONS = ("convention", "scheme", "boxes", "model")
+
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,27 @@ class Predictions:
     boxes: str = ""
     model: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("boxes", "model"):
+            value = getattr(self, name)
+            if _CONTROL.search(value) or value.strip() != value or value.strip(",") != value:
+                raise InputError(f"{name} {value!r:.60} is no name: it begins or ends with a space or comma, or holds a line break.")
+
 
 def assemble(columns: Mapping[str, Any], declarations: Mapping[str, Any], path: Path) -> Predictions:
     """Predictions from the raw columns and declarations of a file; every complaint names the file."""
     for name in (*columns, *declarations):
         if name not in COLUMNS and name not in DECLARATIONS:
-            raise InputError(f"{path}: unknown key {name!r}: {did_you_mean(name, (*COLUMNS, *DECLARATIONS))}")
+            raise InputError(f"{path}: unknown key {name!r:.60}: {did_you_mean(name, (*COLUMNS, *DECLARATIONS))}")
     for name in COLUMNS:
         if name in declarations:
             raise InputError(f"{path}: {name} is a column, not a declaration.")
+    for name in DECLARATIONS:
+        if name in columns:
+            raise InputError(f"{path}: {name} is a declaration, one text for the whole file, not a column.")
     for name, value in declarations.items():
         if not isinstance(value, str):
-            raise InputError(f"{path}: {name} must be text, got {value!r:.60}.")
+            raise InputError(f"{path}: {name} must be text, got {' '.join(repr(value).split()):.60}.")
     if "sample_id" not in columns:
         raise InputError(f"{path}: there is no sample_id: rows are matched by id, never by position.")
     if "failure" not in columns and not columns.keys() & {"rotation", "euler_deg", "landmarks", "visibility"}:
@@ -62,9 +74,9 @@ def assemble(columns: Mapping[str, Any], declarations: Mapping[str, Any], path: 
             convention=declarations.get("convention") or None,
             scheme=declarations.get("scheme") or None,
         )
+        return Predictions(faces, declarations.get("boxes", ""), declarations.get("model", ""))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return Predictions(faces, declarations.get("boxes", ""), declarations.get("model", ""))
 
 
 def columns_of(predictions: Predictions) -> tuple[dict[str, Any], dict[str, str]]:

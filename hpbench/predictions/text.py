@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ _CSV_GROUPS = {  # column family -> pattern of its column names
     "visibility": re.compile(r"v(\d+)"),
 }
 
+_SHAPES = {"euler_deg": (3,), "rotation": (3, 3)}
+
 
 def _csv_names(family: str, points: int) -> list[str]:
     if family == "euler_deg":
@@ -36,28 +40,36 @@ def _csv_names(family: str, points: int) -> list[str]:
 
 
 def read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    lines = _read_text(path).splitlines()
+    text = io.StringIO(_read_text(path))
     declarations: dict[str, Any] = {}
-    start = 0
-    while start < len(lines) and (not lines[start].strip() or lines[start].startswith("#")):
-        key, equals, value = lines[start].lstrip("# ").partition("=")
+    start = number = 0
+    while (line := text.readline()) and (not line.strip(" ,\t\n") or line.startswith(("#", '"#'))):
+        start, number = text.tell(), number + 1
+        if line.startswith('"'):  # a spreadsheet quotes a cell with a comma inside ...
+            line = next(csv.reader([line]), [""])[0]
+        line = line.strip(" ,\t\n")  # ... and pads the line with commas
+        key, equals, value = (part.strip() for part in line.lstrip("# ").partition("="))
         if equals:
-            if key.strip() not in DECLARATIONS:
-                raise InputError(f"{path}: line {start + 1} declares {key.strip()!r}: {did_you_mean(key.strip(), DECLARATIONS)}")
-            declarations[key.strip()] = value.strip()
-        elif lines[start].strip("# \t"):
-            raise InputError(f"{path}: line {start + 1} is no declaration: write '# key=value'.")
-        start += 1
-    rows = csv.reader(lines[start:])
+            if key not in DECLARATIONS:
+                raise InputError(f"{path}: line {number} declares {key!r:.60}: {did_you_mean(key, DECLARATIONS)}")
+            if key in declarations:
+                raise InputError(f"{path}: line {number} declares {key!r} again.")
+            declarations[key] = value
+        elif line.strip("#"):
+            raise InputError(f"{path}: line {number} is no declaration: write '# key=value'.")
+    text.seek(start)
+    rows = csv.reader(text, strict=True)
     try:
         header = [name.strip() for name in next(rows, [])]
         body = [row for row in rows if row]
     except csv.Error as error:
-        raise InputError(f"{path}: not readable as CSV ({error}).") from None
+        raise InputError(f"{path}: line {number + rows.line_num} is not readable as CSV ({error}).") from None
     if not header:
         raise InputError(f"{path}: the file holds no table.")
+    if len(header) == 1 and (found := next((s for s in (";", "\t") if s in header[0]), "")):
+        raise InputError(f"{path}: the columns are separated by {found!r}: write commas, and points in the numbers.")
     if len(set(header)) < len(header):
-        raise InputError(f"{path}: column {next(n for n in header if header.count(n) > 1)!r} stands twice in the header.")
+        raise InputError(f"{path}: column {next(n for n in header if header.count(n) > 1)!r:.60} stands twice in the header.")
     for number, row in enumerate(body):
         if len(row) != len(header):
             raise InputError(f"{path}: row {number + 1} has {len(row)} cells, the header {len(header)}.")
@@ -73,20 +85,20 @@ def _csv_columns(path: Path, header: list[str], body: list[list[str]]) -> dict[s
         family = next((f for f, pattern in _CSV_GROUPS.items() if pattern.fullmatch(name)), None)
         if family is None:
             known = ["sample_id", "failure", *_csv_names("euler_deg", 0), *_csv_names("rotation", 0), "x0", "y0", "v0"]
-            raise InputError(f"{path}: unknown column {name!r}: {did_you_mean(name, known)}")
+            raise InputError(f"{path}: unknown column {name!r:.60}: {did_you_mean(name, known)}")
         families.setdefault(family, []).append(name)
     columns: dict[str, Any] = {n: [row[where[n]] for row in body] for n in TEXT_COLUMNS if n in where}
     for family, names in families.items():
-        points = len(names) // 2 if family == "landmarks" else len(names)
+        points = (len(names) + 1) // 2 if family == "landmarks" else len(names)
         wanted = _csv_names(family, points)
         if set(wanted) != set(names):
-            missing = sorted(set(wanted) - set(names))
-            raise InputError(f"{path}: the columns of {family} are incomplete: {missing[0] if missing else names[-1]} is missing.")
+            missing = next(n for n in wanted if n not in names)
+            raise InputError(f"{path}: the columns of {family} are incomplete: {missing} is missing.")
         values = np.empty((len(body), len(wanted)))
         for j, name in enumerate(wanted):
             cells = [row[where[name]] for row in body]
             try:
-                values[:, j] = [float(c) if c.strip() else np.nan for c in cells]
+                values[:, j] = [_number(c) for c in cells]
             except ValueError:
                 bad = next(i for i, c in enumerate(cells) if not _is_number(c))
                 raise InputError(f"{path}: row {bad + 1}, column {name!r}: {cells[bad]!r:.40} is no number.") from None
@@ -120,7 +132,7 @@ def write_csv(path: Path, columns: dict[str, Any], declarations: dict[str, str])
 
 def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
+    for number, line in enumerate(_read_text(path).split("\n"), 1):  # not splitlines: a JSON text may hold U+2028
         if not line.strip():
             continue
         try:
@@ -136,7 +148,7 @@ def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     present = dict.fromkeys(key for row in body for key in row)
     for key in present:
         if key not in COLUMNS:
-            raise InputError(f"{path}: unknown key {key!r}: {did_you_mean(key, COLUMNS)}")
+            raise InputError(f"{path}: unknown key {key!r:.60}: {did_you_mean(key, COLUMNS)}")
     columns: dict[str, Any] = {}
     for key in present:
         if key == "sample_id":
@@ -160,12 +172,15 @@ def _jsonl_column(path: Path, key: str, body: list[dict[str, Any]]) -> np.ndarra
             continue
         try:
             arrays.append(np.array(value, dtype=np.float64))  # null inside a list becomes NaN
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: row {number + 1}: {key} is not an array of numbers.") from None
-    shapes = [a.shape for a in arrays if a is not None]
-    if not shapes:
+    shapes = Counter(a.shape for a in arrays if a is not None)
+    if shapes:
+        shape = shapes.most_common(1)[0][0]
+    elif key in _SHAPES:
+        shape = _SHAPES[key]
+    else:
         raise InputError(f"{path}: {key} is null in every row: leave it out.")
-    shape = max(set(shapes), key=shapes.count)
     for number, array in enumerate(arrays):
         if array is not None and array.shape != shape:
             raise InputError(f"{path}: row {number + 1}: {key} has shape {array.shape}, the other rows {shape}.")
@@ -174,6 +189,7 @@ def _jsonl_column(path: Path, key: str, body: list[dict[str, Any]]) -> np.ndarra
 
 def write_jsonl(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
     lines = [json.dumps(declarations)]
+    unsaid = {n for n in ("landmarks", "visibility") if n in columns and np.isnan(columns[n]).all()}  # null alone says no shape
     for i in range(len(columns["sample_id"])):
         row: dict[str, Any] = {}
         for name in COLUMNS:
@@ -182,7 +198,8 @@ def write_jsonl(path: Path, columns: dict[str, Any], declarations: dict[str, str
                     row[name] = str(columns[name][i])
             elif name in columns:
                 value = columns[name][i]
-                row[name] = None if np.isnan(value).all() else _nan_to_none(value.tolist())
+                short = np.isnan(value).all() and name not in unsaid
+                row[name] = None if short else _nan_to_none(value.tolist())
         lines.append(json.dumps(row, allow_nan=False))
     write_atomic(path, "\n".join(lines) + "\n")
 
@@ -206,9 +223,15 @@ def _read_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
+def _number(cell: str) -> float:
+    if "_" in cell:  # digits grouped as in Python's source
+        raise ValueError(cell)
+    return float(cell) if cell.strip() else math.nan
+
+
 def _is_number(cell: str) -> bool:
     try:
-        float(cell or "nan")
+        _number(cell)
     except ValueError:
         return False
     return True

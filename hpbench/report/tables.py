@@ -46,7 +46,7 @@ def _record_text(record: Record) -> str:
     if record.main.n_failed:
         lines.append(
             f"{record.main.n_failed} of {record.main.n_scored} faces failed (coverage {_percent(record.coverage)}) and are charged; "
-            f"the first: {record.failures[0].sample_id}: {record.failures[0].reason}"
+            + "; ".join(f"the first: {f.sample_id}: {f.reason}" for f in record.failures[:1])
         )
     lines += [f"note: {note}" for note in record.notes]
     return "\n".join(lines)
@@ -74,7 +74,7 @@ def _board_table(board: Board, style: Format) -> str:
             row.record.main.n_scored,
             _percent(row.record.coverage),
             _speed(row.record),
-            ", ".join(row.marks),
+            _escape(", ".join(row.marks)) if markdown else ", ".join(row.marks),
         ]
         for row in board.rows
     ]
@@ -121,9 +121,12 @@ def _csv(boards: Sequence[Board]) -> str:
             record, timing = row.record, row.record.timing or {}
             for s in record.scores:
                 low, high = s.ci95 or (None, None)
-                cells = [s.metric, s.value, low, high, s.unit, s.n_scored, s.n_failed, s.n_unlabelled, s.value_detected]
+                metric, unit = _harmless(s.metric), _harmless(s.unit)
+                cells = [metric, s.value, low, high, unit, s.n_scored, s.n_failed, s.n_unlabelled, s.value_detected]
                 start = [board.protocol.reference, row.rank, _harmless(record.model.name), _harmless(record.model.version)]
-                writer.writerow([*start, *cells, record.coverage, timing.get("images_per_s"), "; ".join(row.marks)])
+                speed = timing.get("images_per_s")
+                speed = speed if isinstance(speed, (int, float)) else None
+                writer.writerow([*start, *cells, record.coverage, speed, "; ".join(row.marks)])
     return out.getvalue().rstrip("\n")
 
 
@@ -180,9 +183,9 @@ def _speed(record: Record) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
 
 
 def _harmless(text: str) -> str:
     """A spreadsheet would run a cell that begins like a formula."""
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r\n") else text

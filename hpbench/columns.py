@@ -1,0 +1,166 @@
+"""The columns of `hpbench.faces.Faces`: what they are, and the checks that every table of faces passes.
+
+Each complaint is one sentence that names the first row concerned and guesses the mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+from .geometry.rotations import CONVENTIONS, convention_named, geodesic_deg, rotation_defect, rotation_from_euler
+from .landmarks import SCHEMES, scheme_named
+
+__all__ = [
+    "COLUMNS",
+    "MAX_ROTATION_DEFECT",
+    "TEXT_COLUMNS",
+    "check_ids",
+    "check_points",
+    "checked_column",
+    "checked_rotation",
+    "checked_text",
+]
+
+Array = npt.NDArray[Any]
+
+MAX_ROTATION_DEFECT = 1e-2  # of |R R^T - I|: admits matrices printed with three decimals, refuses everything else
+MAX_EULER_DISAGREEMENT_DEG = 0.1  # between a row's rotation and its Euler angles, where both are given
+
+# per-row array columns: name -> (shape after N, dtype); -1 is L, the number of landmarks, equal in all of them
+COLUMNS: dict[str, tuple[tuple[int, ...], type]] = {
+    "rotation": ((3, 3), np.float64),
+    "euler_deg": ((3,), np.float64),
+    "landmarks": ((-1, 2), np.float64),
+    "visibility": ((-1,), np.float64),
+    "box_xyxy_px": ((4,), np.float64),
+    "occlusion": ((-1,), np.uint8),
+}
+TEXT_COLUMNS = ("person", "sequence", "failure")
+
+CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]+")  # no list, table or file can carry these unharmed
+
+
+def check_points(columns: Mapping[str, Array | None], scheme: str | None) -> None:
+    """Landmarks, visibility and occlusion have one number of points, that of the scheme; visibility is a probability."""
+    lengths = {n: value.shape[1] for n, value in columns.items() if value is not None}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"numbers of landmarks differ: {', '.join(f'{k} has {v}' for k, v in lengths.items())}.")
+    if scheme is not None:
+        expected = scheme_named(scheme).n_points
+        for name, length in lengths.items():
+            if length != expected:
+                fitting = [s.name for s in SCHEMES.values() if s.n_points == length]
+                hint = f"a scheme of {length} points is {fitting[0]}" if fitting else f"no known scheme has {length}"
+                raise InputError(f"{name} has {length} points a face but scheme {scheme!r} has {expected}: {hint}.")
+    visibility = columns.get("visibility")
+    if visibility is not None and (bad := np.argwhere((visibility < 0) | (visibility > 1))).size:
+        row, point = map(int, bad[0])
+        raise InputError(
+            f"visibility of point {point} in row {row + 1} is {visibility[row, point]:g}: it is a probability, "
+            "0 (occluded) to 1 (visible); a score before the sigmoid?"
+        )
+
+
+def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | None, convention: str | None) -> Array | None:
+    """The rotations of a table: those given, or those of its angles, which win where both are given (and must agree)."""
+    if euler_deg is None:
+        if convention is not None and rotation is None:
+            raise InputError(f"convention {convention!r} is declared but there are no angles (euler_deg) to read by it.")
+        if rotation is not None:
+            _check_matrices(ids, rotation)
+        return rotation
+    if convention is None:
+        raise InputError(f"euler_deg needs its convention: say which ({', '.join(CONVENTIONS)}), or give rotation matrices.")
+    convention_named(convention)
+    _check_whole(ids, euler_deg, "one or two of its three angles are NaN")
+    derived = rotation_from_euler(euler_deg, convention)
+    if rotation is not None:
+        _check_whole(ids, rotation, "part of its rotation matrix is NaN")
+        _check_agreement(ids, rotation, euler_deg, derived, convention)
+    return derived
+
+
+def _check_matrices(ids: list[str], rotation: Array) -> None:
+    _check_whole(ids, rotation, "part of its rotation matrix is NaN")
+    defect = rotation_defect(rotation)
+    if (bad := np.flatnonzero(~(defect <= MAX_ROTATION_DEFECT) & ~np.isnan(rotation[:, 0, 0]))).size:
+        guess = "a reflection: mirrored axes?" if defect[bad[0]] == 2.0 else "scaled, or rounded?"
+        raise InputError(
+            f"face {ids[bad[0]]!r}: its matrix is no rotation, |R R^T - I| = {defect[bad[0]]:.3g} ({bad.size} such rows; {guess})."
+        )
+
+
+def _check_agreement(ids: list[str], rotation: Array, euler_deg: Array, derived: Array, convention: str) -> None:
+    lone = np.isnan(rotation[:, 0, 0]) != np.isnan(euler_deg[:, 0])
+    if (bad := np.flatnonzero(lone)).size:
+        one, other = ("matrix", "angles") if np.isnan(euler_deg[bad[0], 0]) else ("angles", "matrix")
+        raise InputError(f"face {ids[bad[0]]!r} has its {one} but no {other} ({bad.size} such rows): give all faces alike.")
+    apart = geodesic_deg(rotation, derived)
+    if (bad := np.flatnonzero(apart > MAX_EULER_DISAGREEMENT_DEG)).size:
+        raise InputError(
+            f"face {ids[bad[0]]!r}: its rotation matrix and its {convention} angles are {apart[bad[0]]:.1f} degrees apart "
+            f"({bad.size} such rows): give one of them, or the convention the angles are really in."
+        )
+
+
+def _check_whole(ids: list[str], column: Array, problem: str) -> None:
+    missing = np.isnan(column)
+    axes = tuple(range(1, missing.ndim))
+    if (bad := np.flatnonzero(missing.any(axis=axes) & ~missing.all(axis=axes))).size:
+        raise InputError(f"face {ids[bad[0]]!r}: {problem} ({bad.size} such rows): a failed face is NaN in all of them.")
+
+
+def check_ids(ids: list[str]) -> None:
+    """Ids are unique, not empty, and fit on a line of a list."""
+    for row, sample_id in enumerate(ids):
+        if not sample_id or CONTROL.search(sample_id):
+            problem = "holds a line break or another control character" if sample_id else "is empty"
+            raise InputError(f"sample_id {sample_id!r:.60} in row {row + 1} {problem}.")
+    if len(set(ids)) < len(ids):
+        first_row: dict[str, int] = {}
+        for row, sample_id in enumerate(ids):
+            if sample_id in first_row:
+                raise InputError(
+                    f"sample_id {sample_id!r} stands twice, in rows {first_row[sample_id] + 1} and {row + 1}: an id may occur once."
+                )
+            first_row[sample_id] = row
+
+
+def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dtype: type) -> Array:
+    """A column as an array of the right shape and type, finite or NaN."""
+    try:
+        array: Array = np.array(value, dtype=dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} is not an array of numbers of equal shape: rows of different length, or text?") from None
+    wanted = (n, *shape)
+    wrong = array.ndim != len(wanted) or any(w not in (-1, have) for w, have in zip(wanted, array.shape, strict=False))
+    if wrong:
+        text = ", ".join("L" if w == -1 else str(w) for w in wanted)
+        hint = ""
+        if name == "rotation" and array.shape == (n, 3):
+            hint = ": Euler angles? give them as euler_deg with their convention"
+        elif name == "euler_deg" and array.shape == (n, 3, 3):
+            hint = ": matrices? give them as rotation"
+        elif name == "landmarks" and array.ndim == 3 and array.shape[1] == 2:
+            hint = ": transposed? points come before x, y"
+        raise InputError(f"{name} must have shape ({text}), got {array.shape}{hint}.")
+    if dtype is np.float64 and np.isinf(array).any():
+        row = int(np.argwhere(np.isinf(array))[0][0]) + 1
+        raise InputError(f"{name} holds an infinite number in row {row}: a failed face is NaN.")
+    return array
+
+
+def checked_text(name: str, value: object, n: int) -> Array:
+    """A column of n texts; the reason of a failure is kept on one line."""
+    texts = [str(v) for v in value]  # type: ignore[attr-defined]
+    if len(texts) != n:
+        raise InputError(f"{name} has {len(texts)} entries for {n} faces.")
+    if name == "failure":  # an error message of any library: one line of it is stored, in every format
+        texts = [CONTROL.sub(" ", v).strip() if CONTROL.search(v) else v for v in texts]
+    return np.array(texts, dtype=object)

@@ -1,0 +1,348 @@
+"""The catalog: the shipped cards and protocols are whole, private ones are added, hashes know every value."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hpbench import catalog
+from hpbench.catalog import (
+    Protocol,
+    catalog_root,
+    catalog_roots,
+    dataset_card,
+    dataset_cards,
+    model_card_from,
+    model_cards,
+    protocol_named,
+    protocols_of,
+    split_ids,
+)
+from hpbench.errors import InputError
+from hpbench.metrics import parse_metric
+
+CARD = """
+id = "mine"
+title = "My faces"
+reader = "aflw2000"
+licence = "mine"
+redistribution = ""
+homepage = ""
+obtain = ""
+layout = ""
+citation = ""
+default_boxes = "landmarks"
+[splits]
+all = 3
+[boxes.landmarks]
+source = "landmarks"
+"""
+PROTOCOL = """id = "mine/pose"
+version = 1
+title = "Pose"
+dataset = "mine"
+split = "all"
+boxes = "landmarks"
+main = "geodesic"
+metrics = ["geodesic", "mae(convention=yxz)"]
+exclude = { rule = "any-angle-above", deg = 99.0 }
+subsets = [
+  { name = "small", attribute = "yaw", up_to = 30.0 },
+  { name = "large", attribute = "yaw", above = 30.0 },
+]
+balance = ["small"]
+trained_on = "300w-lp"
+"""
+IDS = "a\nb\nc\n"
+
+
+def write_dataset(root: Path, card: str = CARD, protocol: str = PROTOCOL, ids: str = IDS, name: str = "mine") -> Path:
+    folder = root / "datasets" / name
+    for part, text in {"card.toml": card, "protocols/pose.toml": protocol, "splits/all.txt": ids}.items():
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        (folder / part).write_bytes(text.encode())
+    return root
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HPBENCH_CATALOG", str(tmp_path / "private"))
+    return write_dataset(tmp_path / "private")
+
+
+def sentence(caught: pytest.ExceptionInfo[InputError]) -> str:
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith((".", "?"))
+    return message
+
+
+# ---------------------------------------------------------------------------------------------- what is shipped
+
+
+def all_protocols() -> list[Protocol]:
+    return [protocol for card in dataset_cards().values() for protocol in protocols_of(card)]
+
+
+def test_shipped_datasets_are_whole() -> None:
+    cards = dataset_cards()
+    assert "aflw2000" in cards and list(cards) == sorted(cards)
+    folders = [p for p in (catalog_root() / "datasets").iterdir() if p.is_dir()]
+    assert {p.name for p in folders} == set(cards)
+    for card in cards.values():
+        assert card.splits and protocols_of(card) and card.licence and card.obtain
+        assert {p.stem for p in (card.folder / "splits").iterdir()} == set(card.splits)
+        for split, count in card.splits.items():
+            ids = split_ids(card, split)
+            assert len(ids) == len(set(ids)) == count and ids == sorted(ids)
+            assert all(i == i.strip() and i.isprintable() for i in ids)
+    assert split_ids(cards["aflw2000"], "all")[0] == "image00002"
+
+
+def test_shipped_protocols_are_whole() -> None:
+    protocols = all_protocols()
+    assert len({p.sha256 for p in protocols}) == len({p.id for p in protocols}) == len(protocols) >= 4
+    for protocol in protocols:
+        card = dataset_card(protocol.dataset)
+        assert protocol.main in protocol.metrics and len(set(protocol.metrics)) == len(protocol.metrics)
+        for text in (*protocol.metrics, *protocol.failures):
+            assert parse_metric(text).text == text
+        names = [s.name for s in protocol.subsets]
+        assert len(set(names)) == len(names) and set(protocol.balance) <= set(names)
+        assert any(parse_metric(m).balanced for m in protocol.metrics) <= bool(protocol.balance)
+        assert protocol.boxes in card.boxes and protocol.version >= 1
+        assert re.fullmatch("[0-9a-f]{64}", protocol.sha256)
+        assert protocol_named(protocol.id) == protocol_named(protocol.reference) == protocol
+
+
+def test_shipped_models_are_whole() -> None:
+    cards = model_cards()
+    assert cards and {p.parent.name for p in (catalog_root() / "baselines").glob("*/card.toml")} == set(cards)
+    for name, card in cards.items():
+        assert card.id == name and card.path.is_file() and card.title
+
+
+# --------------------------------------------------------------------------------------------------- hash
+
+
+def sha256_of(root: Path, **changes: str) -> str:
+    write_dataset(root, **changes)
+    return protocol_named("mine/pose").sha256
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("version = 1", "version = 2"),
+        ('title = "Pose"', 'title = "Pose "'),
+        ("deg = 99.0", "deg = 98.0"),
+        ("up_to = 30.0", "up_to = 30.000001"),
+        ('main = "geodesic"', 'main = "mae(convention=yxz)"'),
+        ('["geodesic", "mae(convention=yxz)"]', '["mae(convention=yxz)", "geodesic"]'),
+        ('balance = ["small"]', "balance = []"),
+        ('balance = ["small"]', 'balance = ["large"]'),
+        ('trained_on = "300w-lp"', 'trained_on = "é"'),
+        ("exclude = {", "# exclude = {"),
+        ("version = 1\n", 'version = 1\nnorm_box = "landmarks"\n'),
+        ("version = 1\n", "version = 1\nfailures = { geodesic = 90.0 }\n"),
+        ("version = 1\n", 'version = 1\ncluster_by = "person"\n'),
+    ],
+)
+def test_the_hash_knows_every_value(private: Path, old: str, new: str) -> None:
+    before = sha256_of(private)
+    assert PROTOCOL.count(old) == 1
+    assert sha256_of(private, protocol=PROTOCOL.replace(old, new)) != before
+    assert sha256_of(private) == before
+
+
+def test_the_hash_knows_the_split(private: Path) -> None:
+    hashes = {sha256_of(private, ids=ids) for ids in ("a\nb\nc\n", "a\nb\nd\n", "a\nbc\nd\n", "ab\nc\nd\n")}
+    assert len(hashes) == 4
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda text: "# a comment\n" + text.replace("version = 1", "version=1   # bumped by hand"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text + "\n\n",
+        lambda text: "\n".join(reversed(text.partition("exclude")[0].splitlines())) + "\nexclude" + text.partition("exclude")[2],
+    ],
+)
+def test_the_hash_does_not_know_how_it_is_written(private: Path, rewrite: object) -> None:
+    before = sha256_of(private)
+    text = rewrite(PROTOCOL)
+    assert text != PROTOCOL
+    assert sha256_of(private, protocol=text) == before
+
+
+@pytest.mark.parametrize("ids", ["a\r\nb\r\nc\r\n", "a\nb\nc", "a\nb\nc\n\n"])
+def test_the_hash_does_not_know_the_line_ends_of_a_split(private: Path, ids: str) -> None:
+    assert sha256_of(private, ids=ids) == sha256_of(private)
+
+
+def test_the_hash_of_a_copy_elsewhere_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {p.id: p.sha256 for p in all_protocols()}
+    shutil.copytree(catalog_root() / "datasets", tmp_path / "datasets")
+    monkeypatch.setattr(catalog, "catalog_root", lambda: tmp_path)
+    assert {p.id: p.sha256 for p in all_protocols()} == before
+    assert dataset_card("aflw2000").folder == tmp_path / "datasets" / "aflw2000"
+
+
+# ------------------------------------------------------------------------------------------------ private roots
+
+
+def test_a_private_root_adds_a_dataset(private: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(dataset_cards()) >= {"aflw2000", "mine"}
+    card = dataset_card("mine")
+    assert card.folder == private / "datasets" / "mine" and split_ids(card, "all") == ["a", "b", "c"]
+    assert [p.reference for p in protocols_of(card)] == ["mine/pose@1"]
+    second = write_dataset(tmp_path / "second", CARD.replace('"mine"', '"yours"'), PROTOCOL.replace("mine", "yours"), name="yours")
+    monkeypatch.setenv("HPBENCH_CATALOG", catalog.os.pathsep.join(["", str(private), str(second), ""]))
+    assert catalog_roots()[1:] == [private, second]
+    assert {"mine", "yours"} <= set(dataset_cards())
+
+
+def test_a_private_dataset_cannot_take_an_id(private: Path) -> None:
+    write_dataset(private, CARD.replace('"mine"', '"aflw2000"'), name="aflw2000")
+    with pytest.raises(InputError, match="a dataset 'aflw2000' exists already in") as caught:
+        dataset_cards()
+    assert str(private) in sentence(caught)
+
+
+def test_a_private_model_cannot_take_an_id(private: Path) -> None:
+    folder = private / "baselines" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "card.toml").write_text('id = "frontal"\ntitle = "x"\ntarget = "a:B"\n')
+    with pytest.raises(InputError, match="a model 'frontal' exists already in") as caught:
+        model_cards()
+    sentence(caught)
+
+
+def test_a_private_root_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for bad in (tmp_path / "absent", tmp_path / "file"):
+        monkeypatch.setenv("HPBENCH_CATALOG", str(bad))
+        with pytest.raises(InputError, match="HPBENCH_CATALOG names .* which is no folder") as caught:
+            catalog_roots()
+        assert str(bad) in sentence(caught)
+
+
+def test_where_the_catalog_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "hpbench"
+    package.mkdir()
+    monkeypatch.setattr(catalog, "__file__", str(package / "catalog.py"))
+    with pytest.raises(InputError, match="install it again") as caught:
+        catalog_root()
+    sentence(caught)
+    (tmp_path / "datasets").mkdir()
+    with pytest.raises(InputError):  # any folder called datasets beside a package is not ours
+        catalog_root()
+    (tmp_path / "setup.cfg").write_text("")
+    assert catalog_root() == tmp_path
+    (package / "_catalog" / "datasets").mkdir(parents=True)
+    assert catalog_root() == package / "_catalog"
+
+
+# ---------------------------------------------------------------------------------------------------- bad cards
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('id = "mine"', 'id = "other"', "id 'other' must be the name of its folder ('mine')"),
+        ('id = "mine"', 'id = "../mine"', "may hold letters, digits"),
+        ('id = "mine"', 'id = ""', "may hold letters, digits"),
+        ('id = "mine"', 'id = ".mine"', "may hold letters, digits"),
+        ('title = "My faces"', 'titel = "My faces"', "unknown key 'titel': did you mean 'title'?"),
+        ('title = "My faces"', "", "the key 'title' is missing"),
+        ('default_boxes = "landmarks"', 'default_boxes = "lm"', "default_boxes 'lm' is none of its boxes (landmarks)"),
+        ("all = 3", 'all = "3"', "expected a whole number"),
+        ('source = "landmarks"', 'sauce = "landmarks"', "did you mean 'source'?"),
+        ('title = "My faces"', 'title = "My faces"\npose = "sideways"', "'sideways' is none of"),
+    ],
+)
+def test_bad_cards(private: Path, old: str, new: str, message: str) -> None:
+    assert CARD.count(old) == 1
+    write_dataset(private, card=CARD.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        dataset_cards()
+    assert message in sentence(caught) and str(private / "datasets" / "mine" / "card.toml") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('id = "mine/pose"', 'id = "mine/other"', "do not fit the file's place"),
+        ('dataset = "mine"', 'dataset = "aflw2000"', "do not fit the file's place"),
+        ("version = 1", "version = 1.0", "expected a whole number"),
+        ("version = 1", "verison = 1", "did you mean 'version'?"),
+        ('main = "geodesic"', 'main = "ap"', "main 'ap' is none of its metrics"),
+        ('name = "large"', 'name = "small"', "two subsets have one name"),
+        ('name = "large"', 'name = "all"', "a subset cannot be called 'all'"),
+        ('balance = ["small"]', 'balance = ["tiny"]', "names a subset that is not there"),
+        ('boxes = "landmarks"', 'boxes = "official"', "boxes 'official' is no box set of mine"),
+        ("version = 1\n", 'version = 1\nnorm_box = "official"\n', "norm_box 'official' is no box set of mine"),
+        ("version = 1\n", 'version = 1\nsha256 = "00"\n', "unknown key 'sha256'"),
+        ("any-angle-above", "any-angle", "'any-angle' is none of"),
+        ("deg = 99.0", "deg = nan", "finite"),
+        ('split = "all"', 'split = "al"', "has no split 'al': did you mean 'all'?"),
+        ("version = 1\n", "version = 1\nversion = 2\n", "not valid TOML"),
+    ],
+)
+def test_bad_protocols(private: Path, old: str, new: str, message: str) -> None:
+    assert PROTOCOL.count(old) == 1
+    write_dataset(private, protocol=PROTOCOL.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        protocol_named("mine/pose")
+    assert message in sentence(caught)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ("a\nc\nb\n", "sorted and unique"),
+        ("a\nb\nb\n", "sorted and unique"),
+        ("a\nb\n", "2 ids, but card.toml says 3"),
+        ("", "0 ids, but card.toml says 3"),
+    ],
+)
+def test_bad_splits(private: Path, ids: str, message: str) -> None:
+    write_dataset(private, ids=ids)
+    with pytest.raises(InputError) as caught:
+        split_ids(dataset_card("mine"), "all")
+    assert message in sentence(caught) and "all.txt" in str(caught.value)
+
+
+def test_splits_that_cannot_be_read(private: Path) -> None:
+    path = private / "datasets" / "mine" / "splits" / "all.txt"
+    path.write_bytes(b"a\n\xff\n")
+    with pytest.raises(InputError, match="UTF-8"):
+        split_ids(dataset_card("mine"), "all")
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        split_ids(dataset_card("mine"), "all")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("aflw200/pose-1969", "unknown dataset 'aflw200': did you mean 'aflw2000'?"),
+        ("aflw2000/pose-1968", "did you mean 'aflw2000/pose-1969'?"),
+        ("aflw2000/pose-1969@7", "is at version 1 here, not 7"),
+        ("", "unknown dataset ''"),
+    ],
+)
+def test_unknown_names(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        protocol_named(text)
+    assert message in sentence(caught)
+
+
+@pytest.mark.parametrize("text", ['id = "m"\ntitle = "t"\n', 'id = "m"\ntitle = "t"\ntarget = "a:B"\n[onnx]\nfile = "x"\n'])
+def test_a_model_card_has_a_target_or_onnx(tmp_path: Path, text: str) -> None:
+    (tmp_path / "card.toml").write_text(text)
+    with pytest.raises(InputError, match="either a target"):
+        model_card_from(tmp_path / "card.toml")

@@ -1,0 +1,307 @@
+"""Boards: who is ranked, who is not and why, and that every format says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpbench.catalog import protocol_named
+from hpbench.errors import InputError
+from hpbench.leaderboard import Board, boards, collect_records
+from hpbench.metrics import parse_metric
+from hpbench.records import SCHEMA, DatasetFacts, Failure, ModelFacts, ProtocolFacts, Record, Score
+from hpbench.report.tables import FORMATS, _percent, boards_text, records_text
+
+POSE, POINTS = "aflw2000/pose-1969", "aflw2000/landmarks-original"
+
+
+def a_record(name: str, value: float | None, protocol: str = POSE, **changes: object) -> Record:
+    """A record by a shipped protocol whose main metric has this value."""
+    rules = protocol_named(protocol)
+    texts = (rules.main, *(m for m in rules.metrics if m != rules.main))
+    scores = []
+    for i, text in enumerate(texts):
+        family = parse_metric(text).family
+        number = value if i == 0 else 50.0
+        interval = None if number is None else (number - 0.5, number + 0.5)
+        scores.append(Score(text, number, family.unit, family.higher_is_better, interval, 1969, 0, 0, number))
+    record = Record(
+        schema=SCHEMA,
+        hpbench="0.1",
+        protocol=ProtocolFacts(rules.id, rules.version, rules.sha256),
+        dataset=DatasetFacts(2000, 2000, True),
+        model=ModelFacts(name),
+        scores=tuple(scores),
+        subsets={},
+        coverage=1.0,
+        failures=(),
+        partial=False,
+        notes=(),
+        predictions_sha256="",
+        truth_sha256="",
+        date="2025-01-01T00:00:00+00:00",
+    )
+    return replace(record, **changes)
+
+
+def the_board(*records: Record) -> Board:
+    found, remarks = boards(records)
+    assert len(found) == 1 and not remarks
+    return found[0]
+
+
+def ranks(board: Board) -> list[tuple[int | None, str]]:
+    return [(row.rank, row.record.model.name) for row in board.rows]
+
+
+# ------------------------------------------------------------------------------------------------------- ranking
+
+
+def test_the_smallest_error_is_first() -> None:
+    board = the_board(a_record("b", 4.0), a_record("a", 10.0), a_record("c", 3.5))
+    assert ranks(board) == [(1, "c"), (2, "b"), (3, "a")]
+    assert board.metrics[0] == board.protocol.main == "mae(convention=300w-lp)"
+    assert set(board.metrics) == set(board.protocol.metrics)
+
+
+def test_the_greatest_is_first_where_higher_is_better() -> None:
+    records = [a_record(name, value) for name, value in (("b", 4.0), ("a", 10.0), ("c", 3.5))]
+    records = [replace(r, scores=(replace(r.main, higher_is_better=True), *r.scores[1:])) for r in records]
+    assert ranks(the_board(*records)) == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_equal_values_share_a_rank() -> None:
+    board = the_board(*(a_record(n, v) for n, v in (("d", 4.0), ("b", 3.0), ("e", 5.0), ("c", 3.0), ("a", 4.0), ("f", 4.0))))
+    assert ranks(board) == [(1, "b"), (1, "c"), (3, "a"), (3, "d"), (3, "f"), (6, "e")]
+
+
+def test_what_is_not_ranked_stands_below_and_says_why() -> None:
+    board = the_board(
+        a_record("partial", 1.0, partial=True),
+        a_record("nothing", None),
+        a_record("whole", 9.0),
+        a_record("unverified", 0.5, dataset=DatasetFacts(2000, 2000, False)),
+        a_record("both", 0.7, dataset=DatasetFacts(2000, 10, False), partial=True),
+        a_record("other", 9.0),
+    )
+    assert ranks(board) == [(1, "other"), (1, "whole"), (None, "unverified"), (None, "both"), (None, "partial"), (None, "nothing")]
+    marks = {row.record.model.name: row.marks for row in board.rows}
+    assert (marks["whole"], marks["partial"], marks["unverified"], marks["both"]) == ((), ("partial",), ("unverified",), ("partial",))
+
+
+def test_notes_that_matter_are_marks() -> None:
+    notes = ("boxes not stated: a model may have seen any", "subset x: left out", "schemes mixed: a and b")
+    assert the_board(a_record("a", 1.0, notes=notes)).rows[0].marks == ("boxes not stated", "schemes mixed")
+
+
+def test_of_one_model_the_newest_counts_and_the_older_is_told() -> None:
+    old, new = a_record("net", 1.0), a_record("net", 2.0, date="2025-06-01T00:00:00+00:00")
+    for records in ([old, new], [new, old]):
+        (board,), remarks = boards(records)
+        assert [row.record.main.value for row in board.rows] == [2.0]
+        assert remarks == [f"left out: an older record of net on {POSE}@1 (2025-01-01T00:00:00+00:00)."]
+    others = [replace(old, model=m) for m in (ModelFacts("net", "2"), ModelFacts("net", "", "ab"), ModelFacts("Net"))]
+    assert len(the_board(old, *others).rows) == 4
+
+
+def test_another_text_of_the_protocol_is_left_out_and_told() -> None:
+    stale = a_record("stale", 0.1, protocol=POSE)
+    stale = replace(stale, protocol=replace(stale.protocol, sha256="00" * 32))
+    (board,), remarks = boards([stale, a_record("net", 2.0)])
+    assert ranks(board) == [(1, "net")]
+    assert len(remarks) == 1 and "stale" in remarks[0] and "another text of the protocol" in remarks[0]
+    unknown = replace(stale, protocol=replace(stale.protocol, id="aflw2000/gone"))
+    assert boards([unknown]) == ([], ["left out: stale on aflw2000/gone@1, a protocol that is not known here."])
+
+
+def test_boards_of_one_dataset_or_protocol() -> None:
+    records = [a_record("net", 2.0), a_record("net", 3.0, protocol=POINTS)]
+    assert [b.protocol.id for b in boards(records)[0]] == [POINTS, POSE]
+    assert [b.protocol.id for b in boards(records, dataset="aflw2000")[0]] == [POINTS, POSE]
+    for text in (POSE, f"{POSE}@1"):
+        assert [b.protocol.id for b in boards(records, protocol=text)[0]] == [POSE]
+    assert [b.protocol.id for b in boards(records, "aflw2000", "pose-1969")[0]] == [POSE]
+    assert boards([]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "protocol", "message"),
+    [
+        ("aflw200", "", "unknown dataset 'aflw200': did you mean 'aflw2000'?"),
+        ("", "aflw2000/pose-1968", "did you mean 'aflw2000/pose-1969'?"),
+        ("aflw2000", "pose-196", "did you mean 'aflw2000/pose-1969'?"),
+        ("", "aflw2000/pose-1969@2", "is at version 1 here"),
+    ],
+)
+def test_unknown_boards(dataset: str, protocol: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        boards([], dataset, protocol)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------------- records
+
+
+def test_records_are_found_below_folders(tmp_path: Path) -> None:
+    first = a_record("a", 1.0).write(tmp_path / "deep" / "a", {})
+    second = a_record("b", 2.0, protocol=POINTS).write(tmp_path / "b", {})
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "x@1.json").write_text("[]")
+    (tmp_path / "y@1.json").write_text("{")
+    (tmp_path / "z@1.json").mkdir()
+    records, remarks = collect_records([tmp_path])
+    assert sorted(r.model.name for r in records) == ["a", "b"]
+    assert len(remarks) == 3
+    for name, remark in zip("xyz", remarks, strict=True):
+        assert remark.startswith(f"left out: {tmp_path / name}@1.json: ") and "\n" not in remark
+    assert collect_records([second, first])[0] == [a_record("b", 2.0, protocol=POINTS), a_record("a", 1.0)]
+
+
+def test_a_file_named_outright_must_be_a_record(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    for path, message in ((tmp_path / "run.json", "no record of hpbench"), (tmp_path / "absent", "no such record or folder")):
+        with pytest.raises(InputError, match=message) as caught:
+            collect_records([path])
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_shipped_records_are_read_without_remarks() -> None:
+    records, remarks = collect_records()
+    assert not remarks and not boards(records)[1]
+
+
+# ------------------------------------------------------------------------------------------------------- formats
+
+
+def some_boards() -> list[Board]:
+    records = [
+        a_record("best|net", 3.14159265, timing={"images_per_s": 123.4}, coverage=0.99999),
+        a_record("=HYPERLINK(1)", 4.0, timing={"images_per_s": 3.21}),
+        a_record("part", 1.0, partial=True, coverage=None),
+        a_record("none", None),
+        a_record("best|net", 7.0, protocol=POINTS),
+    ]
+    return boards(records)[0]
+
+
+def test_json_is_one_document_with_every_digit() -> None:
+    found = json.loads(boards_text(some_boards(), "json"))
+    assert [b["protocol"] for b in found] == [f"{POINTS}@1", f"{POSE}@1"]
+    rows = found[1]["rows"]
+    assert [(r["rank"], r["model"]["name"]) for r in rows] == [(1, "best|net"), (2, "=HYPERLINK(1)"), (None, "part"), (None, "none")]
+    assert rows[0]["scores"][0]["value"] == 3.14159265 and rows[2]["marks"] == ["partial"] and rows[3]["scores"][0]["value"] is None
+    assert found[1]["main"] == rows[0]["scores"][0]["metric"] and found[1]["protocol_sha256"] == protocol_named(POSE).sha256
+    assert json.loads(boards_text([], "json")) == []
+
+
+def test_csv_is_one_table_with_every_digit() -> None:
+    found = some_boards()
+    rows = list(csv.DictReader(io.StringIO(boards_text(found, "csv"))))
+    assert len(rows) == sum(len(row.record.scores) for board in found for row in board.rows)
+    main = [r for r in rows if r["protocol"] == f"{POSE}@1" and r["metric"] == "mae(convention=300w-lp)"]
+    assert [(r["rank"], r["model"]) for r in main] == [("1", "best|net"), ("2", "'=HYPERLINK(1)"), ("", "part"), ("", "none")]
+    assert (float(main[0]["value"]), main[0]["images_per_s"], main[0]["unit"]) == (3.14159265, "123.4", "deg")
+    assert (main[3]["value"], main[3]["ci95_low"], main[2]["marks"], main[2]["coverage"]) == ("", "", "partial", "")
+
+
+@pytest.mark.parametrize("first", list("=+-@\t\r\n"))
+def test_no_text_of_a_record_is_a_formula_in_a_spreadsheet(first: str) -> None:
+    evil = f'{first}cmd|"/c calc"!A1'
+    record = a_record("x", 1.0, model=ModelFacts(evil, evil), timing={"images_per_s": evil})
+    record = replace(record, scores=(record.main, replace(record.main, metric=evil, unit=evil)))
+    rows = list(csv.reader(io.StringIO(boards_text(boards([record])[0], "csv"), newline="")))
+    assert len(rows) == 3 and f"'{evil}" in rows[2]
+    for row in rows:
+        for cell in row:
+            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+def markdown_rows(text: str) -> list[list[str]]:
+    """Cells of the one markdown table in a text."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[c.strip() for c in line.replace("\\|", "\0").strip("|").split("|")] for line in lines]
+    return [[c.replace("\0", "|") for c in row] for row in cells]
+
+
+def test_markdown_is_a_table() -> None:
+    header, rule, *rows = markdown_rows(boards_text(some_boards()[1:], "markdown"))
+    assert header[:2] == ["#", "model"] and header[-4:] == ["faces", "coverage", "images/s", ""]
+    assert header[2] == "mae [deg]" and all(set(c) <= set("-:") for c in rule)
+    assert {len(r) for r in (header, rule, *rows)} == {len(header)}
+    assert [r[:2] for r in rows] == [["1", "best|net"], ["2", "=HYPERLINK(1)"], ["—", "part"], ["—", "none"]]
+    assert rows[0][2] == "3.14 [2.64, 3.64]" and rows[0][-3:] == ["99.9 %", "123", ""]
+    assert rows[1][-2] == "3.2" and rows[2][-3:] == ["—", "", "partial"] and rows[3][2] == "—"
+
+
+@pytest.mark.parametrize("name", ["a|b", "a\\|b", "a\nb", "a\r\nb", "a\rb", "<img src=x>", "\\"])
+def test_no_name_breaks_a_markdown_table(name: str) -> None:
+    notes = (f"boxes not stated {name}",)
+    text = boards_text([the_board(a_record(name, 1.0, notes=notes), a_record("other", 2.0))], "markdown")
+    lines = [line for line in text.split("\n") if line.startswith("|")]
+    assert len(lines) == 4 and "\r" not in text and "<img" not in text
+    for line in lines:  # a bar counts unless an odd number of backslashes stands before it
+        bars, escaped = 0, False
+        for character in line:
+            bars += character == "|" and not escaped
+            escaped = character == "\\" and not escaped
+        assert bars == 12, line
+
+
+def test_the_table_for_a_terminal() -> None:
+    lines = boards_text(some_boards()[1:], "table").splitlines()
+    assert lines[0].startswith(f"{POSE}@1: Head pose")
+    rows = [line.split() for line in lines if line[:3].strip() in ("1", "2", "—")]
+    assert [r[:3] for r in rows] == [["1", "best|net", "3.14"], ["2", "=HYPERLINK(1)", "4.00"], ["—", "part", "1.00"], ["—", "none", "—"]]
+    assert lines[-1].startswith("All columns: convention=300w-lp. 95 % intervals")
+
+
+@pytest.mark.parametrize("protocol", [POSE, POINTS])
+def test_headings_with_what_they_share_say_the_whole_metric(protocol: str) -> None:
+    """The parameters of a heading and those said once make the metric's text again."""
+    board = the_board(a_record("a", 1.0, protocol=protocol))
+    text = boards_text([board], "markdown")
+    shared = [p.strip() for line in text.splitlines() if line.startswith("All columns: ") for p in line[13:].split(". ")[0].split(",")]
+    headings = markdown_rows(text)[0][2:-4]
+    assert len(set(headings)) == len(headings) == len(board.metrics)
+    for heading, metric in zip(headings, board.metrics, strict=True):
+        name, *own, unit = heading.split(" ")
+        family = parse_metric(metric).family
+        own += [p for p in shared if p.partition("=")[0] in family.parameters]
+        assert parse_metric(f"{name}({','.join(own)})").text == metric and unit == f"[{family.unit}]"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100.0 %"), (0.99999999, "99.9 %"), (0.9995, "99.9 %"), (0.9994, "99.9 %"), (0.998, "99.8 %"), (0.0, "0.0 %"), (None, "—")],
+)
+def test_nothing_is_rounded_up_to_complete(share: float | None, text: str) -> None:
+    assert _percent(share) == text
+
+
+def test_what_a_run_prints() -> None:
+    record = a_record("net", 3.0, coverage=0.9999, failures=(Failure("image00002", "no face"),), notes=("boxes not stated: x",))
+    failed = replace(record.main, n_failed=1, value_detected=2.5)
+    part = tuple(replace(s, value=1.25) for s in record.scores)
+    record = replace(record, scores=(failed, *record.scores[1:]), subsets={"yaw 0-30": part})
+    lines = records_text([record]).splitlines()
+    assert lines[0] == f"net on {POSE}@1; convention=300w-lp"
+    rows = {line[:20].strip().split("  ")[0]: line.split() for line in lines}
+    cells = {row[0]: row for row in rows.values() if row}
+    assert cells["all"][1:5] == ["1969", "3.00", "[2.50,", "3.50]"]
+    assert cells["detected"][1:4] == ["only", "1968", "2.50"] and cells["yaw"][2:4] == ["1969", "1.25"]
+    assert lines[-2].startswith("1 of 1969 faces failed (coverage 99.9 %)") and lines[-2].endswith("image00002: no face")
+    assert lines[-1] == "note: boxes not stated: x"
+    assert "(partial, not ranked)" in records_text([replace(record, partial=True)])
+    assert "(unverified, not ranked)" in records_text([replace(record, dataset=DatasetFacts(2000, 2000, False))])
+
+
+def test_every_format_takes_an_empty_cell() -> None:
+    record = a_record("a", 1.0)
+    for style in FORMATS:
+        text = boards_text([the_board(replace(record, scores=record.scores[:1]))], style)
+        assert "nan" not in text.lower() and "None" not in text
