@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
 from ..columns import MAX_ROTATION_DEFECT
+from ..errors import InputError
 from ..geometry.rotations import convention_named, nearest_rotation, rotation_defect
 
 __all__ = ["ANGLES", "EulerBinsOutput", "EulerOutput", "Output", "Rotation6dOutput", "RotationOutput", "shape_text"]
