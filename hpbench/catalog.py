@@ -68,7 +68,9 @@ class DatasetCard:
     reader : str
         A key of `hpbench.readers.READERS`.
     splits : mapping of str to int
-        Number of faces in each split file ``splits/<name>.txt``.
+        Number of faces of each split.  Its ids are listed in ``splits/<name>.txt``.
+    open_splits : tuple of str
+        Splits without a list: they hold what the reader finds, and the number says whether that is all.
     default_boxes : str
         The box set a run uses unless told otherwise.
     boxes : mapping of str to BoxSet
@@ -98,6 +100,7 @@ class DatasetCard:
     splits: dict[str, int]
     default_boxes: str
     boxes: dict[str, BoxSet]
+    open_splits: tuple[str, ...] = ()
     pose: Literal["camera", "crop_ray", ""] = ""
     convention: str = ""
     scheme: str = ""
@@ -135,9 +138,11 @@ def dataset_card(dataset_id: str) -> DatasetCard:
     return cards[dataset_id]
 
 
-def split_ids(card: DatasetCard, split: str) -> list[str]:
-    """The sample ids of a split, sorted, as its file lists them."""
+def split_ids(card: DatasetCard, split: str) -> list[str] | None:
+    """The sample ids of a split, sorted, as its file lists them; None for an open split, which has no list."""
     path = card.split_path(split)
+    if split in card.open_splits:
+        return None
     try:
         ids = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
@@ -272,7 +277,8 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     digest = hashlib.sha256(canonical)
     # the list as text, not as a file's bytes: a checkout with CRLF is the same protocol
-    digest.update("\n".join(split_ids(card, protocol.split)).encode())
+    listed = split_ids(card, protocol.split)
+    digest.update("\n".join(listed if listed is not None else [f"open: {card.splits[protocol.split]}"]).encode())
     object.__setattr__(protocol, "sha256", digest.hexdigest())
     return protocol
 

@@ -231,7 +231,7 @@ def _truth(source: Dataset, protocol: Protocol, limit_ids: list[str] | None, ima
     """The labels a protocol asks for, with its norm box, and what there is to say about them."""
     truth = source.truth(protocol.split, protocol.labels)
     ids = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
-    n_expected, n_found = len(source.ids(protocol.split)), len(ids)
+    n_expected, n_found = source.n_expected(protocol.split), len(ids)
     notes: list[str] = []
     complete = n_found == n_expected
     wrong = source.wrong_statistics(truth) if complete and source.card.statistics else []
@@ -296,10 +296,10 @@ def _keep_larger(file: Path, n: int, limit: int | None) -> None:
 
 def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str], remark: Remark) -> None:
     for split in sorted({p.split for p in protocols}):
-        found, expected = source.found_ids(split), source.ids(split)
-        if len(found) < len(expected):
+        found, expected = source.found_ids(split), source.n_expected(split)
+        if len(found) < expected:
             of = source.card.id if len(source.card.splits) == 1 else f"{source.card.id} ({split})"
-            remark(f"{len(found)} of {len(expected)} faces of {of} are here: records are marked partial.")
+            remark(f"{len(found)} of {expected} faces of {of} are here: records are marked partial.")
     if foreign := source.foreign_ids():
         remark(f"{len(foreign)} label files are on no list of {source.card.id} and are passed over (the first: {foreign[0]}).")
     with_image = {i for p in protocols for i in source.image_ids(p.split)}

@@ -236,6 +236,14 @@ MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
     **{
         (source, "ibug49"): tuple((i,) for i in range(17, 68) if i not in (60, 64)) for source in ("ibug68-contour", "ibug68-fixed")
     },
+    **{
+        (source, "aflw21"): (
+            (17,), (19,), (21,), (22,), (24,), (26,),  # brows
+            (36,), tuple(range(36, 42)), (39,), (42,), tuple(range(42, 48)), (45,),  # eyes
+            (), (31,), (30,), (35,), (), (48,), (62, 66), (54,), (8,),  # no ears among the 68
+        )
+        for source in ("ibug68-contour", "ibug68-fixed")
+    },
     ("aflw21", "aflw19"): tuple((i,) for i in range(21) if i not in (12, 16)),
 }  # fmt: skip
 
@@ -245,22 +253,22 @@ def map_landmarks(landmarks: npt.ArrayLike, source: str, target: str) -> npt.NDA
 
     Parameters
     ----------
-    landmarks : (..., L, 2) array
+    landmarks : (..., L, 2) or (..., L, 3) array
     source, target : str
         A key of `MAPS`.
 
     Returns
     -------
-    (..., M, 2) float64 array; NaN for a point that the source has nothing like, or whose source points are NaN.
+    (..., M, 2) or (..., M, 3) float64 array; NaN for a point that the source has nothing like, or whose source points are NaN.
     """
     scheme_named(source), scheme_named(target)
     if (source, target) not in MAPS:
         known = ", ".join(f"{a} to {b}" for a, b in MAPS)
         raise InputError(f"there is no landmark map from {source} to {target}; there are {known}.")
     points = np.asarray(landmarks, dtype=np.float64)
-    if points.shape[-2:] != (SCHEMES[source].n_points, 2):
+    if points.ndim < 2 or points.shape[-2] != SCHEMES[source].n_points:
         raise InputError(f"{source} landmarks have shape (..., {SCHEMES[source].n_points}, 2), got {points.shape}.")
-    nothing = np.full((*points.shape[:-2], 2), np.nan)
+    nothing = np.full((*points.shape[:-2], points.shape[-1]), np.nan)
     return np.stack([points[..., list(g), :].mean(axis=-2) if g else nothing for g in MAPS[source, target]], axis=-2)
 
 

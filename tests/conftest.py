@@ -14,8 +14,9 @@ settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the catalogs, data and weights of whoever runs it."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the catalogs, data, weights and caches of whoever runs it."""
+    monkeypatch.setenv("HPBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     for variable in ("HPBENCH_CATALOG", "HPBENCH_DATA", "HPBENCH_WEIGHTS"):
         monkeypatch.delenv(variable, raising=False)
 

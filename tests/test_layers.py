@@ -21,6 +21,7 @@ LAYERS = [
     "errors",  # what may go wrong for a user
     "checked",  # TOML read into dataclasses
     "atomic",  # files written whole or not at all
+    "cache",  # where things are kept
     "landmarks",  # schemes
     "geometry",  # rotations, conventions, cameras, the mean face
     "images",  # decoding, cropping

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hpbench.cache import cache_folder
 from hpbench.errors import InputError, MissingDataError
-from hpbench.models.weights import cache_folder, combined_sha256, find_weights
+from hpbench.models.weights import combined_sha256, find_weights
 
 A, B = b"first", b"second"
 HASH_A, HASH_B = (hashlib.sha256(data).hexdigest() for data in (A, B))
@@ -16,6 +17,7 @@ HASH_A, HASH_B = (hashlib.sha256(data).hexdigest() for data in (A, B))
 
 @pytest.fixture(autouse=True)
 def no_surroundings(monkeypatch, tmp_path):
+    monkeypatch.delenv("HPBENCH_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..cache import cache_folder
 from ..errors import InputError, MissingDataError
 
-__all__ = ["WeightFile", "cache_folder", "combined_sha256", "find_weights"]
+__all__ = ["WeightFile", "combined_sha256", "find_weights"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,6 @@ class WeightFile:
     path: Path
     data: bytes
     sha256: str
-
-
-def cache_folder() -> Path:
-    """Where hpbench looks for what a user downloaded: ``~/.cache/hpbench``, ``XDG_CACHE_HOME`` or ``LOCALAPPDATA``."""
-    base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
-    # the XDG specification has relative paths ignored
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "hpbench"
 
 
 def find_weights(

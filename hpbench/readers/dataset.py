@@ -64,8 +64,17 @@ class Dataset(abc.ABC):
         return []
 
     def ids(self, split: str = "all") -> list[str]:
-        """All ids of a split as published, whether here or not, sorted."""
-        return split_ids(self.card, split)
+        """All ids of a split as published, whether here or not, sorted; of an open split, those that are here."""
+        listed = split_ids(self.card, split)
+        return self.open_ids(split) if listed is None else listed
+
+    def open_ids(self, split: str) -> list[str]:
+        """The ids that belong to an open split, as the files themselves say, sorted."""
+        raise InputError(f"{self.card.folder / 'splits' / split}.txt: the list of the split is missing.")
+
+    def n_expected(self, split: str = "all") -> int:
+        """How many faces a split has when it is complete."""
+        return self.card.splits[split]
 
     def all_ids(self) -> list[str]:
         """The ids of all splits together, sorted."""

@@ -1,0 +1,75 @@
+"""Pose labels where a data set has none: perspective-n-point of its landmarks on a mean 3D face, as the MNN paper does.
+
+Such labels depend on the mean face, the points and the camera that is assumed.  So a card that offers them states the
+mean face by version, and a reader refuses to derive them with another: a change of the mean face is a change of the
+protocols, not of numbers behind their back.  Poses are ``crop_ray``: relative to the ray through the box centre.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..geometry.camera import crop_camera, solve_pnp
+from ..geometry.mean_face import MEAN_FACE_VERSION, mean_face_68
+from ..landmarks import MAPS, SCHEMES, map_landmarks, scheme_named
+
+__all__ = ["derived_rotation", "mean_face_for", "mean_face_sha256"]
+
+Array = npt.NDArray[np.float64]
+
+# points that move little with expression and do not slide along a contour: brows, nose, eye corners (of the 68)
+_STABLE_68 = (17, 21, 22, 26, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45)
+
+
+def mean_face_sha256() -> str:
+    """Hash of the mean face's coordinates, to freeze labels derived from it."""
+    return hashlib.sha256(np.ascontiguousarray(mean_face_68(), dtype="<f8").tobytes()).hexdigest()
+
+
+def mean_face_for(scheme: str) -> Array:
+    """The mean face in a landmark scheme, (L, 3) millimetres; NaN for points it has nothing for."""
+    face = mean_face_68()
+    scheme_named(scheme)
+    if SCHEMES[scheme].n_points == 68:
+        return face
+    if ("ibug68-fixed", scheme) not in MAPS:
+        raise InputError(f"there is no mean face for the landmark scheme {scheme}.")
+    return map_landmarks(face, "ibug68-fixed", scheme)
+
+
+def derived_rotation(landmarks: Array, scheme: str, box_xyxy_px: Array, mean_face: str) -> Array:
+    """Rotations from landmarks.
+
+    Parameters
+    ----------
+    landmarks : (N, L, 2) array
+        NaN = not labelled.
+    scheme : str
+    box_xyxy_px : (N, 4) array
+        The face boxes; the camera sees the box enlarged by 30 % a side (`hpbench.geometry.camera.crop_camera`).
+    mean_face : str
+        The version the card states.
+
+    Returns
+    -------
+    (N, 3, 3) float64 array, head -> camera; NaN for a face with too few labelled points.
+
+    Raises
+    ------
+    InputError
+        The card states another mean face than this hpbench has.
+    """
+    if mean_face != MEAN_FACE_VERSION:
+        raise InputError(f"pose labels derived with mean face {mean_face!r} cannot be made here, where it is {MEAN_FACE_VERSION!r}.")
+    points = np.asarray(landmarks, dtype=np.float64)
+    if scheme == "wflw98":
+        points, scheme = map_landmarks(points, "wflw98", "ibug68-contour"), "ibug68-contour"
+    face = mean_face_for(scheme)
+    if SCHEMES[scheme].n_points == 68:
+        face, points = face[list(_STABLE_68)], points[:, list(_STABLE_68)]
+    usable = np.isfinite(face).all(axis=1)
+    return solve_pnp(face[usable], points[:, usable], crop_camera(box_xyxy_px))[0]
