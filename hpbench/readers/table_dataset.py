@@ -1,0 +1,132 @@
+"""Datasets whose labels are one table in memory: what most readers have in common.
+
+A reader says what the labels are (`table`), where the images lie (`image_file`) and which boxes there are (`box_table`);
+splits, samples and truth follow.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..catalog import DatasetCard
+from ..errors import InputError, MissingDataError, did_you_mean
+from ..faces import Faces, Sample
+from ..images import ImageRef
+from .datafile import DataFile
+from .dataset import Dataset
+from .derived_pose import derived_rotation
+from .sources import how_to_obtain
+
+__all__ = ["DERIVED_POSE", "TableDataset"]
+
+Array = npt.NDArray[Any]
+
+DERIVED_POSE = "derived-pose"
+
+
+class TableDataset(Dataset):
+    """See the module's text.
+
+    Attributes
+    ----------
+    label_names : tuple of str
+        The annotations there are; the first is meant by "".  ``derived-pose`` is served here: the first annotation with
+        a rotation by PnP on the mean face that the card states (``options.derived_pose_mean_face``).
+    """
+
+    label_names: tuple[str, ...] = ("",)
+
+    def __init__(self, card: DatasetCard, files: list[DataFile]) -> None:
+        super().__init__(card, files)
+        self._tables: dict[str, Faces | None] = {}
+
+    @abc.abstractmethod
+    def table(self, labels: str) -> Faces | None:
+        """All faces that are here with an annotation, sorted by id, with every column; None where its files are not here."""
+
+    @abc.abstractmethod
+    def image_file(self, sample_id: str) -> DataFile | None:
+        """The image of a face, None where it is not here."""
+
+    @abc.abstractmethod
+    def box_table(self, name: str) -> Faces:
+        """A table that has every face of the default annotation, with the boxes of a set in `box_xyxy_px`."""
+
+    def found_ids(self, split: str = "all", labels: str = "") -> list[str]:
+        table = self._table(labels)
+        if table is None:
+            return []
+        here = set(table.sample_id)  # type: ignore[arg-type]
+        return [i for i in self.ids(split) if i in here]
+
+    def image_ids(self, split: str = "all") -> list[str]:
+        return [i for i in self.ids(split) if self.image_file(i) is not None]
+
+    def boxes_of(self, name: str, ids: list[str]) -> Array:
+        name = self.box_set(name)
+        table = self.box_table(name)
+        boxes = table.aligned_to(ids).box_xyxy_px
+        if boxes is None:
+            raise MissingDataError(f"{self.card.id}: the boxes {name!r} are not in the data given ({self.card.boxes[name].source}).")
+        return boxes
+
+    def samples_of(self, ids: list[str], boxes: str) -> Iterator[Sample]:
+        for sample_id, box in zip(ids, self.boxes_of(boxes, ids), strict=True):
+            yield Sample(sample_id, self._image(sample_id), box)
+
+    def truth_of(self, ids: list[str], labels: str = "") -> Faces:
+        table = self._table(labels)
+        if table is None:
+            raise MissingDataError(
+                f"{self.card.id}: the {labels or 'default'} labels are not in the data given.\n{how_to_obtain(self.card)}"
+            )
+        if not ids:
+            raise InputError(f"{self.card.id}: no faces with {labels or 'default'} labels.")
+        rows = table.rows_of(ids)
+        if (rows < 0).any():
+            raise InputError(f"{self.card.id}: face {ids[int(np.argmin(rows))]!r} has no {labels or 'default'} labels here.")
+        return table.take(rows)
+
+    def scheme(self, labels: str = "") -> str:
+        table = self._table(labels)
+        return (table.scheme if table is not None else None) or self.card.scheme
+
+    @cached_property
+    def derived_pose_mean_face(self) -> str:
+        """The mean face that the card states for derived pose labels; "" where it offers none."""
+        return str(self.card.options.get("derived_pose_mean_face", ""))
+
+    def _table(self, labels: str) -> Faces | None:
+        known = (*self.label_names, *((DERIVED_POSE,) if self.derived_pose_mean_face else ()))
+        labels = labels or self.label_names[0]
+        if labels not in known:
+            raise InputError(f"dataset {self.card.id!r} has no labels {labels!r}: {did_you_mean(labels, known)}")
+        if labels not in self._tables:
+            self._tables[labels] = self._derived() if labels == DERIVED_POSE else self.table(labels)
+        return self._tables[labels]
+
+    def _derived(self) -> Faces | None:
+        table = self._table("")
+        if table is None or table.landmarks is None or table.scheme is None:
+            return None
+        boxes = self.boxes_of("", [str(i) for i in table.sample_id])  # type: ignore[union-attr]
+        rotation = derived_rotation(table.landmarks, table.scheme, boxes, self.derived_pose_mean_face)
+        return replace(table, rotation=rotation, euler_deg=None, convention=None)
+
+    def _image(self, sample_id: str) -> ImageRef:
+        file = self.image_file(sample_id)
+        if file is not None:
+            return ImageRef(file.name, file.fetch)
+        name = f"{self.card.id} {sample_id}"
+
+        def absent() -> bytes:
+            raise InputError(f"{name}: the image is missing.")
+
+        return ImageRef(name, absent)
