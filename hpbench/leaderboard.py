@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .catalog import Protocol, catalog_roots, dataset_card, dataset_cards, protocol_named, protocols_of
+from .catalog import (
+    Protocol,
+    catalog_roots,
+    dataset_card,
+    dataset_cards,
+    model_cards,
+    protocol_named,
+    protocols_of,
+    seen_test_images,
+)
 from .errors import InputError
 from .records import Record, Score, read_record
 
@@ -152,6 +161,9 @@ def _marks(record: Record) -> tuple[str, ...]:
         marks.append("partial")
     elif not record.dataset.verified:
         marks.append("unverified")
+    cards = model_cards()
+    if record.model.name in cards and seen_test_images(cards[record.model.name].trained_on, record.protocol.id.partition("/")[0]):
+        marks.append("saw test images")
     marks += [note.partition(":")[0] for note in record.notes if note.startswith(("boxes not stated", "schemes mixed"))]
     return tuple(marks)
 

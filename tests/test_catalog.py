@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from hpbench import catalog
 from hpbench.catalog import (
     Protocol,
     catalog_root,
@@ -17,8 +17,10 @@ from hpbench.catalog import (
     dataset_cards,
     model_card_from,
     model_cards,
+    overlaps,
     protocol_named,
     protocols_of,
+    roots,
     split_ids,
 )
 from hpbench.errors import InputError
@@ -186,7 +188,7 @@ def test_the_hash_does_not_know_the_line_ends_of_a_split(private: Path, ids: str
 def test_the_hash_of_a_copy_elsewhere_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {p.id: p.sha256 for p in all_protocols()}
     shutil.copytree(catalog_root() / "datasets", tmp_path / "datasets")
-    monkeypatch.setattr(catalog, "catalog_root", lambda: tmp_path)
+    monkeypatch.setattr(roots, "catalog_root", lambda: tmp_path)
     assert {p.id: p.sha256 for p in all_protocols()} == before
     assert dataset_card("aflw2000").folder == tmp_path / "datasets" / "aflw2000"
 
@@ -200,7 +202,7 @@ def test_a_private_root_adds_a_dataset(private: Path, tmp_path: Path, monkeypatc
     assert card.folder == private / "datasets" / "mine" and split_ids(card, "all") == ["a", "b", "c"]
     assert [p.reference for p in protocols_of(card)] == ["mine/pose@1"]
     second = write_dataset(tmp_path / "second", CARD.replace('"mine"', '"yours"'), PROTOCOL.replace("mine", "yours"), name="yours")
-    monkeypatch.setenv("HPBENCH_CATALOG", catalog.os.pathsep.join(["", str(private), str(second), ""]))
+    monkeypatch.setenv("HPBENCH_CATALOG", os.pathsep.join(["", str(private), str(second), ""]))
     assert catalog_roots()[1:] == [private, second]
     assert {"mine", "yours"} <= set(dataset_cards())
 
@@ -233,7 +235,7 @@ def test_a_private_root_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_where_the_catalog_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "hpbench"
     package.mkdir()
-    monkeypatch.setattr(catalog, "__file__", str(package / "catalog.py"))
+    monkeypatch.setattr(roots, "__file__", str(package / "catalog" / "roots.py"))
     with pytest.raises(InputError, match="install it again") as caught:
         catalog_root()
     sentence(caught)
@@ -346,3 +348,16 @@ def test_a_model_card_has_a_target_or_onnx(tmp_path: Path, text: str) -> None:
     (tmp_path / "card.toml").write_text(text)
     with pytest.raises(InputError, match="either a target"):
         model_card_from(tmp_path / "card.toml")
+
+
+def test_overlaps_are_known_and_safe(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [o.tested_on for o in seen_test_images(("300w-lp",), "300w")] == ["300w"]
+    assert seen_test_images(("cofw",), "cofw68") == []  # looks like an overlap, and is fair
+    assert seen_test_images((), "300w") == []
+    for overlap in overlaps():
+        assert overlap.share in ("all", "most", "some", "none") and overlap.certainty in ("proved", "stated", "likely")
+        assert overlap.reason and overlap.source
+    (private / "datasets").mkdir(parents=True, exist_ok=True)
+    (private / "datasets" / "overlaps.csv").write_text("trained_on,tested_on\na,b\n")
+    with pytest.raises(InputError, match="line 2 does not have the columns"):
+        overlaps()

@@ -1,0 +1,62 @@
+"""Model cards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..checked import build, read_toml
+from ..errors import InputError
+from .roots import check_id, content_files
+
+__all__ = ["ModelCard", "model_card_from", "model_cards"]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model as described by ``baselines/<id>/card.toml`` (or a user's own card).
+
+    Either `target` names code (``package.module:Class``), or `onnx` describes ONNX files (`hpbench.models.onnx_card`).
+    """
+
+    id: str
+    title: str
+    version: str = "1"
+    paper: str = ""
+    citation: str = ""
+    licence: str = ""
+    trained_on: tuple[str, ...] = ()
+    weights: str = ""
+    extra: str = ""
+    target: str = ""
+    onnx: dict[str, Any] = field(default_factory=dict)
+    folder: Path = field(default=Path(), init=False)
+
+    file_name: str = field(default="card.toml", init=False)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.file_name
+
+
+def model_cards() -> dict[str, ModelCard]:
+    """All model cards of the catalog by id, sorted."""
+    cards: dict[str, ModelCard] = {}
+    for path in content_files("baselines", "card.toml"):
+        card = model_card_from(path)
+        if card.id in cards:
+            raise InputError(f"{path}: a model {card.id!r} exists already in {cards[card.id].folder}.")
+        cards[card.id] = card
+    return dict(sorted(cards.items()))
+
+
+def model_card_from(path: Path) -> ModelCard:
+    """Read one model card."""
+    card = build(ModelCard, read_toml(path), str(path))
+    check_id(card.id, path, folder_named_so=False)
+    if bool(card.target) == bool(card.onnx):
+        raise InputError(f"{path}: a model card has either a target (package.module:Class) or an [onnx] table.")
+    object.__setattr__(card, "folder", path.parent)
+    object.__setattr__(card, "file_name", path.name)
+    return card

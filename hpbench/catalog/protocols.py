@@ -1,0 +1,138 @@
+"""Protocols: how a dataset is scored, as versioned, hashed files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..checked import build, read_toml
+from ..errors import InputError, did_you_mean
+from .datasets import DatasetCard, dataset_card, split_ids
+
+__all__ = ["Exclude", "Protocol", "Subset", "protocol_named", "protocols_of"]
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """Faces a protocol leaves out.
+
+    ``rule = "any-angle-above"`` with ``deg``: any |yaw|, |pitch| or |roll| of the raw, unwrapped labels is greater.
+    """
+
+    rule: Literal["any-angle-above"]
+    deg: float
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A named part of a protocol's faces: those whose `attribute` lies in a range or in a list of values.
+
+    ``above < value <= up_to`` (either may be left out), or ``value in one_of``.
+    """
+
+    name: str
+    attribute: str
+    above: float | None = None
+    up_to: float | None = None
+    one_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a dataset is scored: ``datasets/<dataset>/protocols/<name>.toml``, versioned and hashed.
+
+    Attributes
+    ----------
+    id : str
+        ``<dataset>/<name>``.
+    version : int
+        Bumped by any change that moves a number.
+    labels : str
+        Which annotation is the truth, where a dataset has several.
+    boxes : str
+        The box set that the model must have been given.
+    metrics : tuple of str
+        Metric texts; `main` is one of them.
+    norm_box : str
+        The box whose height, sqrt(w h) or diagonal normalises landmark errors.
+    balance : tuple of str
+        Subsets whose means are averaged by ``mean=balanced``.
+    cluster_by, align_by : str
+        ``person`` or ``sequence``: what resampling clusters by, what aligned variants group by.
+    failures : mapping of str to float
+        Another worst value for a metric than the metric's own.
+    trained_on, citation, differs : str
+        Prose: the training set the protocol presumes, its source, how it differs from others in circulation.
+    """
+
+    id: str
+    version: int
+    title: str
+    dataset: str
+    split: str
+    metrics: tuple[str, ...]
+    main: str
+    boxes: str
+    labels: str = ""
+    norm_box: str = ""
+    exclude: Exclude | None = None
+    subsets: tuple[Subset, ...] = ()
+    balance: tuple[str, ...] = ()
+    cluster_by: Literal["", "person", "sequence"] = ""
+    align_by: Literal["", "person", "sequence"] = ""
+    failures: dict[str, float] = field(default_factory=dict)
+    trained_on: str = ""
+    citation: str = ""
+    differs: str = ""
+    sha256: str = field(default="", init=False)
+
+    @property
+    def reference(self) -> str:
+        """``<dataset>/<name>@<version>``."""
+        return f"{self.id}@{self.version}"
+
+
+def protocols_of(card: DatasetCard) -> list[Protocol]:
+    """The protocols of a dataset, sorted by id."""
+    return [_read_protocol(path, card) for path in sorted((card.folder / "protocols").glob("*.toml"))]
+
+
+def protocol_named(text: str) -> Protocol:
+    """The protocol ``<dataset>/<name>`` or ``<dataset>/<name>@<version>``."""
+    name, _, version = text.partition("@")
+    dataset = name.partition("/")[0]
+    protocols = {p.id: p for p in protocols_of(dataset_card(dataset))}
+    if name not in protocols:
+        raise InputError(f"unknown protocol {text!r}: {did_you_mean(name, protocols)}")
+    protocol = protocols[name]
+    if version and version != str(protocol.version):
+        raise InputError(f"protocol {name!r} is at version {protocol.version} here, not {version}: install the hpbench that has it.")
+    return protocol
+
+
+def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
+    data = read_toml(path)
+    protocol = build(Protocol, data, str(path))
+    if protocol.id != f"{card.id}/{path.stem}" or protocol.dataset != card.id:
+        raise InputError(f"{path}: id {protocol.id!r} and dataset {protocol.dataset!r} do not fit the file's place.")
+    names = [s.name for s in protocol.subsets]
+    for problem in (
+        (protocol.main not in protocol.metrics, f"main {protocol.main!r} is none of its metrics"),
+        (len(set(names)) < len(names), "two subsets have one name"),
+        ("all" in names, "a subset cannot be called 'all', which is the whole"),
+        (bool(set(protocol.balance) - set(names)), f"balance {list(protocol.balance)} names a subset that is not there"),
+        (protocol.boxes not in card.boxes, f"boxes {protocol.boxes!r} is no box set of {card.id}"),
+        (protocol.norm_box not in ("", *card.boxes), f"norm_box {protocol.norm_box!r} is no box set of {card.id}"),
+    ):  # fmt: skip
+        if problem[0]:
+            raise InputError(f"{path}: {problem[1]}.")
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    digest = hashlib.sha256(canonical)
+    # the list as text, not as a file's bytes: a checkout with CRLF is the same protocol
+    listed = split_ids(card, protocol.split)
+    digest.update("\n".join(listed if listed is not None else [f"open: {card.splits[protocol.split]}"]).encode())
+    object.__setattr__(protocol, "sha256", digest.hexdigest())
+    return protocol

@@ -1,0 +1,93 @@
+"""What of a dataset is there, and whether it is what the card describes: the substance of ``hpbench datasets check``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..catalog import protocols_of
+from .dataset import Dataset
+
+__all__ = ["Inventory", "SplitCount", "inventory"]
+
+_FIRST = 5  # missing ids that are named
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """Counts of one split with one annotation.
+
+    Attributes
+    ----------
+    labels : str
+        The annotation; "" is the default one.
+    expected, labelled, images : int
+        Faces when complete; with labels here; with labels and an image here.
+    first_missing : tuple of str
+        The first few ids without labels (a listed split only).
+    """
+
+    split: str
+    labels: str
+    expected: int
+    labelled: int
+    images: int
+    first_missing: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return self.labelled == self.expected
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """See `inventory`.
+
+    Attributes
+    ----------
+    wrong_statistics : tuple of str
+        How the labels of a complete first split differ from the card's facts.
+    statistics_checked : bool
+        Whether they could be compared: the card states some and that split is complete.
+    foreign : tuple of str
+        Label files that are on no list of the dataset.
+    """
+
+    dataset: str
+    splits: tuple[SplitCount, ...]
+    wrong_statistics: tuple[str, ...]
+    statistics_checked: bool
+    foreign: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``verified``, ``complete`` (nothing to compare with), ``partial``, ``no faces`` or ``other labels``."""
+        if self.wrong_statistics:
+            return "other labels"
+        present = [s for s in self.splits if s.labelled]
+        if not present:
+            return "no faces"
+        if not all(s.complete for s in present if not s.labels):
+            return "partial"
+        return "verified" if self.statistics_checked else "complete"
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict in ("verified", "complete")
+
+
+def inventory(dataset: Dataset) -> Inventory:
+    """Count every split with every annotation its protocols use, and compare the label statistics with the card."""
+    card = dataset.card
+    wanted = {(split, "") for split in card.splits} | {(p.split, p.labels) for p in protocols_of(card)}
+    counts = []
+    for split, labels in sorted(wanted):
+        found = dataset.found_ids(split, labels)
+        with_image = set(dataset.image_ids(split))
+        missing = sorted(set(dataset.ids(split)) - set(found)) if split not in card.open_splits else []
+        images = sum(i in with_image for i in found)
+        counts.append(SplitCount(split, labels, dataset.n_expected(split), len(found), images, tuple(missing[:_FIRST])))
+    first = next(iter(card.splits))
+    complete = any(c.complete for c in counts if c.split == first and not c.labels)
+    checked = bool(card.statistics) and complete
+    wrong = dataset.wrong_statistics(dataset.truth(first)) if checked else []
+    return Inventory(card.id, tuple(counts), tuple(wrong), checked, tuple(dataset.foreign_ids()))
