@@ -21,6 +21,7 @@ from hpbench.catalog import (
     protocol_named,
     protocols_of,
     roots,
+    seen_test_images,
     split_ids,
 )
 from hpbench.errors import InputError
