@@ -21,7 +21,7 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "run": ("run", "Run a model over a dataset and score it."),
     "score": ("score", "Score a prediction file."),
     "leaderboard": ("leaderboard", "Rank records on boards."),
-    "datasets": ("datasets", "The datasets: list, show."),
+    "datasets": ("datasets", "The datasets: list, show, check."),
     "models": ("models", "The models: list, show."),
     "protocols": ("protocols", "The protocols: list, show."),
 }
