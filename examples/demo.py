@@ -31,6 +31,7 @@ def main() -> int:
     environment = {**os.environ, "HPBENCH_CATALOG": str(FOLDER / "catalog"), "PYTHONPATH": str(ROOT)}
     if code := subprocess.run(draw, env=environment, stdout=sys.stderr).returncode:
         return code
+    print(f"$ export HPBENCH_CATALOG={FOLDER.as_posix()}/catalog    # a private catalog: the data set 'miniature'\n", flush=True)
     for command in COMMANDS:
         print(f"$ {command}", flush=True)
         arguments = shlex.split(command.removeprefix("hpbench "))

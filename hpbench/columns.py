@@ -76,7 +76,10 @@ def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | 
             _check_matrices(ids, rotation)
         return rotation
     if convention is None:
-        raise InputError(f"euler_deg needs its convention: say which ({', '.join(CONVENTIONS)}), or give rotation matrices.")
+        raise InputError(
+            f"euler_deg needs its convention: say which ({', '.join(CONVENTIONS)}; in a CSV by a first line '# convention=300w-lp'), "
+            "or give rotation matrices."
+        )
     convention_named(convention)
     _check_whole(ids, euler_deg, "one or two of its three angles are NaN")
     derived = rotation_from_euler(euler_deg, convention)

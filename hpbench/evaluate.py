@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .catalog import Protocol, Subset
 from .errors import InputError
 from .faces import Faces
+from .landmarks import SCHEMES
 from .metrics import Metric, parse_metric
 from .metrics.statistics import RESAMPLES, SEED, bootstrap_intervals
 from .records import Failure, Score
@@ -54,6 +55,9 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
     if "landmarks" in needs:
         if predictions.landmarks is None:
             return "the predictions hold no landmarks"
+        labelled, predicted = SCHEMES[truth_scheme].n_points if truth_scheme in SCHEMES else 0, predictions.landmarks.shape[1]
+        if labelled and predicted != labelled:
+            return f"the predictions have {predicted} landmarks a face, the labels {labelled} ({truth_scheme})"
         if mixes_schemes(protocol, truth_scheme, predictions) and not mix_schemes:
             return (
                 f"the predictions are {predictions.scheme}, the labels {truth_scheme}: other points; --mix-schemes scores them all the same"
@@ -73,7 +77,14 @@ def _needs(protocol: Protocol) -> set[str]:
 
 
 def evaluate(
-    protocol: Protocol, truth: Faces, predictions: Faces, *, expected_ids: Sequence[str] = (), resamples: int = RESAMPLES, seed: int = SEED
+    protocol: Protocol,
+    truth: Faces,
+    predictions: Faces,
+    *,
+    expected_ids: Sequence[str] = (),
+    source: str = "",
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
 ) -> Evaluation:
     """Score predictions against truth by a protocol.
 
@@ -87,14 +98,16 @@ def evaluate(
         Labels of the faces that are here; `box_xyxy_px` is the protocol's norm box.
     predictions : Faces
     expected_ids : sequence of str
-        All ids of the dataset's split: a prediction with another id is an error.  Empty = the truth's ids.
+        All ids of the dataset: a prediction with another id is an error.  Empty = the truth's ids.
+    source : str
+        What an error calls the predictions: their file.
 
     Raises
     ------
     InputError
         For ids that are not the dataset's, or predictions of the wrong kind.
     """
-    _refuse_unknown_ids(predictions, expected_ids or list(truth.sample_id))  # type: ignore[arg-type]
+    _refuse_foreign(predictions, expected_ids or list(truth.sample_id), truth, f"{source}: " if source else "")  # type: ignore[arg-type]
     truth = truth.take(kept_rows(protocol, truth))
     if not len(truth):
         raise InputError(f"{protocol.reference}: no face is left to score.")
@@ -242,10 +255,18 @@ def _failures(ids: list[str], given: npt.NDArray[np.bool_], aligned: Faces, fail
     )
 
 
-def _refuse_unknown_ids(predictions: Faces, known: Sequence[str]) -> None:
+def _refuse_foreign(predictions: Faces, known: Sequence[str], truth: Faces, source: str) -> None:
+    """Predictions of another dataset, or of none of the faces that are here, are a mistake and not a bad model."""
     names = set(known)
     unknown = [str(i) for i in predictions.sample_id if str(i) not in names]  # type: ignore[union-attr]
     if not unknown:
+        here = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
+        if len(predictions) and (predictions.rows_of(here) < 0).all():
+            first = predictions.sample_id[0]  # type: ignore[index]
+            raise InputError(
+                f"{source}none of its {len(predictions)} rows is a face whose labels are here "
+                f"(the first row: {first!r}; the first face here: {here[0]!r})."
+            )
         return
     first = unknown[0]
     stripped = first.rpartition(".")[0]
@@ -255,4 +276,4 @@ def _refuse_unknown_ids(predictions: Faces, known: Sequence[str]) -> None:
         guess = f"without its suffix it is {stripped!r}"
     elif tail in names or tail.rpartition(".")[0] in names:
         guess = f"ids have no folder and no suffix: {tail.rpartition('.')[0] or tail!r}"
-    raise InputError(f"{len(unknown)} of {len(predictions)} ids are not in the dataset, the first is {first!r}: {guess}")
+    raise InputError(f"{source}{len(unknown)} of {len(predictions)} ids are not in the dataset, the first is {first!r}: {guess}")

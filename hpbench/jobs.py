@@ -15,7 +15,7 @@ from .evaluate import evaluate, mixes_schemes, obstacle
 from .faces import Faces
 from .models.interface import Model
 from .models.resolve import create_model
-from .predict import PARTS, Progress, RunTiming, predict
+from .predict import Progress, RunTiming, predict
 from .predictions import Predictions, read_predictions
 from .readers import Dataset, load
 from .records import DatasetFacts, ModelFacts, ProtocolFacts, Record, fresh_facts, read_record
@@ -93,22 +93,21 @@ def run(
     made.name = made.name or type(made).__name__
     ids = _ids_to_predict(source, protocols)[:limit]
     samples = list(source.samples_of(ids, box_set))
-    folder = Path(out) if out is not None else default_output(made.name, source.card.id)
+    arguments = dict(model_args or {})
+    facts = ModelFacts(made.name, str(made.version), made.weights_sha256, arguments)
+    folder = Path(out) if out is not None else default_output(facts.label, source.card.id)
     file = folder / "predictions.h5"
     _keep_larger(file, len(samples), limit)
     _remark_missing(source, protocols, ids, remark)
-    if (folder / PARTS).exists():
-        remark(f"continuing the unfinished run in {folder / PARTS}")
     size = batch_size or made.batch_size
     predictions, timing = predict(
         made, samples, file, boxes=box_set, batch_size=size,
         settings={
             "model": made.name, "version": made.version, "weights_sha256": made.weights_sha256,
-            "dataset": source.card.id, "boxes": box_set, "model_args": dict(model_args or {}),
+            "dataset": source.card.id, "boxes": box_set, "model_args": arguments,
         },
-        workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress,
+        workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress, remark=remark,
     )  # fmt: skip
-    facts = ModelFacts(made.name, str(made.version), made.weights_sha256)
     return _score(
         predictions, source, protocols, facts, folder,
         limit_ids=ids if limit is not None else None, with_images=True,
@@ -151,10 +150,23 @@ def score(
     protocols = _protocols(dataset if isinstance(dataset, str) else dataset.card.id, names)
     source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
     name = given.model or (Path(predictions).stem if isinstance(predictions, (str, Path)) else "predictions")
-    folder = Path(out) if out is not None else default_output(name, source.card.id)
+    folder = Path(out) if out is not None else _untaken(default_output(name, source.card.id), given, protocols)
+    _remark_missing(source, protocols, None, remark)
     return _score(
-        given, source, protocols, ModelFacts(name), folder, mix_schemes=mix_schemes, named=bool(names and names[0]), remark=remark
-    )
+        given, source, protocols, ModelFacts(name), folder,
+        origin="" if isinstance(predictions, Predictions) else str(predictions),
+        mix_schemes=mix_schemes, named=bool(names and names[0]), remark=remark,
+    )  # fmt: skip
+
+
+def _untaken(folder: Path, predictions: Predictions, protocols: list[Protocol]) -> Path:
+    """The default folder, unless it holds the records of other predictions, which nobody asked to replace."""
+    digest = predictions.faces.content_sha256()
+    for protocol in protocols:
+        path = folder / f"{protocol.reference.replace('/', '.')}.json"
+        if path.is_file() and read_record(path).predictions_sha256 != digest:
+            raise InputError(f"{path} is the record of other predictions: choose a folder with -o.")
+    return folder
 
 
 def default_output(model: str, dataset: str) -> Path:
@@ -174,12 +186,14 @@ def _score(
     timing: dict[str, Any] | None = None,
     mix_schemes: bool = False,
     named: bool = False,
+    origin: str = "",
     remark: Remark = _silent,
 ) -> list[Record]:
     records: list[Record] = []
     skipped: list[str] = []
     facts = fresh_facts()
     predictions_sha256 = predictions.faces.content_sha256()
+    all_ids = source.all_ids()
     for protocol in protocols:
         scheme = source.scheme(protocol.labels)
         problem = obstacle(protocol, scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
@@ -200,7 +214,7 @@ def _score(
             notes.append("boxes not stated")
         if mixes_schemes(protocol, scheme, predictions.faces):
             notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {scheme} labels")
-        found = evaluate(protocol, truth, predictions.faces, expected_ids=source.all_ids())
+        found = evaluate(protocol, truth, predictions.faces, expected_ids=all_ids, source=origin)
         record = Record(
             **facts,
             protocol=ProtocolFacts(protocol.id, protocol.version, protocol.sha256),
@@ -294,7 +308,8 @@ def _keep_larger(file: Path, n: int, limit: int | None) -> None:
         raise InputError(f"{file} holds {present} faces, --limit {limit} would replace them by {n}: choose another -o.")
 
 
-def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str], remark: Remark) -> None:
+def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str] | None, remark: Remark) -> None:
+    """What is not all there; `ids` are the faces a model is going to see, None where only labels are needed."""
     for split in sorted({p.split for p in protocols}):
         found, expected = source.found_ids(split), source.n_expected(split)
         if len(found) < expected:
@@ -302,6 +317,8 @@ def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str], 
             remark(f"{len(found)} of {expected} faces of {of} are here: records are marked partial.")
     if foreign := source.foreign_ids():
         remark(f"{len(foreign)} label files are on no list of {source.card.id} and are passed over (the first: {foreign[0]}).")
+    if ids is None:
+        return
     with_image = {i for p in protocols for i in source.image_ids(p.split)}
     absent = [i for i in ids if i not in with_image]
     if absent:

@@ -127,7 +127,7 @@ def _newest(records: list[Record]) -> tuple[list[Record], list[str]]:
     newest: dict[tuple[str, str, str | None], Record] = {}
     remarks: list[str] = []
     for record in sorted(records, key=lambda r: (r.ranked, r.date)):
-        key = (record.model.name, record.model.version, record.model.weights_sha256)
+        key = (record.model.label, record.model.version, record.model.weights_sha256)
         if key in newest:
             older = newest[key]
             kind = "an older" if older.ranked == record.ranked else "a partial or unverified"

@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +74,7 @@ def predict(
     workers: int,
     max_failures: int | None = None,
     progress: Progress | None = None,
+    remark: Callable[[str], None] | None = None,
 ) -> tuple[Predictions, RunTiming]:
     """Predict every sample and write `file`; an unfinished run in the same place with the same settings is continued.
 
@@ -106,6 +107,8 @@ def predict(
     paths = [parts_folder / f"part-{i:06d}.h5" for i in range(len(chunks))]
     done = [_finished(path, chunk) for path, chunk in zip(paths, chunks, strict=True)]
     failures = sum(int(sum(map(bool, part.failure))) for part in done if part is not None and part.failure is not None)
+    if remark is not None and any(part is not None for part in done):
+        remark(f"continuing the unfinished run in {parts_folder}: {sum(len(p) for p in done if p)} of {len(samples)} faces are done")
     progress.start(sum(len(p) for p in done if p is not None), len(samples))
     todo = [i for i, part in enumerate(done) if part is None]
     started, model_seconds, computed = time.perf_counter(), 0.0, 0
@@ -224,7 +227,7 @@ def _predict_batch(model: Model, batch: list[tuple[Sample, Array | InputError]],
                         raise InputError(str(error)) from None
                     reasons[i] = _model_error(model, error)
             if not parts and must_work:
-                raise InputError(f"{_model_error(model, whole)} (on every one of the first {len(usable)} faces).") from None
+                raise InputError(f"{_model_error(model, whole).rstrip('.')} (on every one of the first {len(usable)} faces).") from None
     seconds = time.perf_counter() - started
     if not parts:
         return Faces(sample_id=ids, failure=reasons), seconds

@@ -102,11 +102,18 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Which model."""
+    """Which model; `arguments` are those of ``--model-arg``."""
 
     name: str
     version: str = ""
     weights_sha256: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name with the arguments that make it another model: what tables show."""
+        shown = ", ".join(f"{k}={v}" for k, v in sorted(self.arguments.items()))
+        return f"{self.name} ({shown})" if shown else self.name
 
 
 @dataclass(frozen=True)
@@ -201,8 +208,9 @@ class Record:
         return path
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path | str) -> Record:
     """Read a record; `InputError` for a file that is none, that was damaged, or of a newer schema."""
+    path = Path(path)
     try:
         if path.stat().st_size > MAX_RECORD_BYTES:
             raise InputError(f"{path}: too large for a record.")

@@ -275,3 +275,41 @@ def test_the_model_file_is_written_with_what_was_given(faces: Path, tmp_path: Pa
     assert (written.model, written.boxes, written.faces.scheme) == ("my model | x", "landmarks", "ibug68-contour")
     board = hpbench("leaderboard", "hpbench-out", "--format", "markdown", cwd=tmp_path).stdout
     assert "my model \\| x" in board and "schemes mixed" in board
+
+
+def test_arguments_make_another_model(faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "left.py").write_text(
+        "import numpy as np, hpbench\n"
+        "class Left(hpbench.Model):\n"
+        "    def __init__(self, yaw_deg: float = 0.0):\n"
+        "        self.yaw_deg = yaw_deg\n"
+        "    def predict(self, images, boxes_xyxy_px):\n"
+        "        return hpbench.Faces(euler_deg=np.tile([self.yaw_deg, 0, 0], (len(images), 1)), convention='300w-lp')\n"
+    )
+    for yaw in (10, 45):
+        assert (
+            hpbench(
+                "run", "-m", "left.py:Left", "-d", "aflw2000", "--data", faces, "--model-arg", f"yaw_deg={yaw}", cwd=tmp_path
+            ).returncode
+            == 0
+        )
+    board = hpbench("leaderboard", "hpbench-out", "--protocol", "pose-1969", "-d", "aflw2000", cwd=tmp_path).stdout
+    assert "Left (yaw_deg=10)" in board and "Left (yaw_deg=45)" in board
+    records = sorted((tmp_path / "hpbench-out").rglob("*pose-1969*.json"))
+    assert [json.loads(r.read_text())["model"]["arguments"] for r in records] == [{"yaw_deg": 10}, {"yaw_deg": 45}]
+
+
+def test_score_does_not_replace_the_records_of_other_predictions(faces: Path, zeros: Path, tmp_path: Path) -> None:
+    hpbench("score", zeros, "-d", "aflw2000", "--data", faces, cwd=tmp_path)
+    assert hpbench("score", zeros, "-d", "aflw2000", "--data", faces, cwd=tmp_path).returncode == 0, "the same predictions again"
+    other = tmp_path / "other.csv"
+    other.write_text(zeros.read_text().replace(",0,0,0", ",1,0,0"))
+    refused(hpbench("score", other, "-d", "aflw2000", "--data", faces, cwd=tmp_path), 2, "is the record of other predictions", "-o")
+    assert hpbench("score", other, "-d", "aflw2000", "--data", faces, "-o", "elsewhere", cwd=tmp_path).returncode == 0
+
+
+def test_predictions_of_no_face_that_is_here(faces: Path, tmp_path: Path) -> None:
+    far = (split_ids(dataset_card("aflw2000"), "all") or [])[-2:]
+    (tmp_path / "far.csv").write_text("# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n" + "".join(f"{i},0,0,0\n" for i in far))
+    result = hpbench("score", "far.csv", "-d", "aflw2000", "--data", faces, cwd=tmp_path)
+    assert result.returncode == 2 and "none of its 2 rows is a face whose labels are here" in result.stderr and "far.csv" in result.stderr

@@ -230,7 +230,7 @@ def markdown_rows(text: str) -> list[list[str]]:
 
 def test_markdown_is_a_table() -> None:
     header, rule, *rows = markdown_rows(boards_text(some_boards()[1:], "markdown"))
-    assert header[:2] == ["#", "model"] and header[-4:] == ["faces", "coverage", "images/s", ""]
+    assert header[:2] == ["#", "model"] and header[-4:] == ["faces", "coverage", "images/s", "marks"]
     assert header[2] == "mae [deg]" and all(set(c) <= set("-:") for c in rule)
     assert {len(r) for r in (header, rule, *rows)} == {len(header)}
     assert [r[:2] for r in rows] == [["1", "best|net"], ["2", "=HYPERLINK(1)"], ["—", "part"], ["—", "none"]]
@@ -257,7 +257,7 @@ def test_the_table_for_a_terminal() -> None:
     assert lines[0].startswith(f"{POSE}@1: Head pose")
     rows = [line.split() for line in lines if line[:3].strip() in ("1", "2", "—")]
     assert [r[:3] for r in rows] == [["1", "best|net", "3.14"], ["2", "=HYPERLINK(1)", "4.00"], ["—", "part", "1.00"], ["—", "none", "—"]]
-    assert lines[-1].startswith("All columns: convention=300w-lp. 95 % intervals")
+    assert lines[-1].startswith("convention=300w-lp where it applies. 95 % intervals")
 
 
 @pytest.mark.parametrize("protocol", [POSE, POINTS])
@@ -265,7 +265,7 @@ def test_headings_with_what_they_share_say_the_whole_metric(protocol: str) -> No
     """The parameters of a heading and those said once make the metric's text again."""
     board = the_board(a_record("a", 1.0, protocol=protocol))
     text = boards_text([board], "markdown")
-    shared = [p.strip() for line in text.splitlines() if line.startswith("All columns: ") for p in line[13:].split(". ")[0].split(",")]
+    shared = [p.strip() for line in text.splitlines() if " where it applies. " in line for p in line.split(" where it")[0].split(",")]
     headings = markdown_rows(text)[0][2:-4]
     assert len(set(headings)) == len(headings) == len(board.metrics)
     for heading, metric in zip(headings, board.metrics, strict=True):

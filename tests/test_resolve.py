@@ -59,7 +59,7 @@ def works(model: object) -> bool:
 def test_a_class_a_function_or_anything_with_predict(good: Path, attribute: str, way: str) -> None:
     model = create_model(f"{good}:{attribute}" if way == "file" else f"my_models:{attribute}")
     assert works(model)
-    assert model.name == ("function" if attribute == "function" else attribute)
+    assert model.name == ("my_models.function" if attribute == "function" else attribute)
 
 
 def test_a_card_of_the_catalog() -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..checked import build, read_toml
 from ..errors import InputError, did_you_mean
-from .datasets import DatasetCard, dataset_card, split_ids
+from .datasets import DatasetCard, dataset_card, dataset_cards, split_ids
 
 __all__ = ["Exclude", "Protocol", "Subset", "protocol_named", "protocols_of"]
 
@@ -103,10 +103,12 @@ def protocols_of(card: DatasetCard) -> list[Protocol]:
 def protocol_named(text: str) -> Protocol:
     """The protocol ``<dataset>/<name>`` or ``<dataset>/<name>@<version>``."""
     name, _, version = text.partition("@")
-    dataset = name.partition("/")[0]
-    protocols = {p.id: p for p in protocols_of(dataset_card(dataset))}
+    dataset, slash, _ = name.partition("/")
+    cards = [dataset_card(dataset)] if slash else list(dataset_cards().values())
+    protocols = {p.id: p for card in cards for p in protocols_of(card)}
     if name not in protocols:
-        raise InputError(f"unknown protocol {text!r}: {did_you_mean(name, protocols)}")
+        near = name if slash else next((p for p in protocols if p.endswith(f"/{name}")), name)
+        raise InputError(f"unknown protocol {text!r}: {did_you_mean(near, protocols)}")
     protocol = protocols[name]
     if version and version != str(protocol.version):
         raise InputError(f"protocol {name!r} is at version {protocol.version} here, not {version}: install the hpbench that has it.")

@@ -82,5 +82,5 @@ def main() -> None:
 
 
 def _interrupted() -> int:
-    click.echo("\nhpbench: interrupted; what was done is kept, the same command goes on.", err=True)
+    click.echo("\nhpbench: interrupted; finished parts are kept, the same command goes on from there.", err=True)
     return 130

@@ -10,6 +10,8 @@ from .common import remark
 
 __all__ = ["leaderboard"]
 
+_MOST_REMARKS = 8
+
 
 @click.command()
 @click.argument("records", nargs=-1, type=click.Path(path_type=Path))
@@ -19,7 +21,7 @@ __all__ = ["leaderboard"]
 def leaderboard(records: tuple[Path, ...], dataset: str, protocol: str, style: str) -> None:
     """Rank records (files, or folders searched for them) on one board a protocol.
 
-    Partial and unverified records are shown below the ranked ones, without a rank. Without RECORDS: the shipped baselines.
+    Partial and unverified records are shown below the ranked ones, without a rank. Without RECORDS: those shipped in baselines/*/results.
 
     \b
     hpbench leaderboard hpbench-out -d aflw2000 --format markdown
@@ -29,10 +31,13 @@ def leaderboard(records: tuple[Path, ...], dataset: str, protocol: str, style: s
 
     found, remarks = collect_records(records)
     built, more = boards(found, dataset, protocol)
-    for text in (*remarks, *more):
+    told = [*remarks, *more]
+    for text in told[:_MOST_REMARKS]:
         remark(text)
+    if len(told) > _MOST_REMARKS:
+        remark(f"... and {len(told) - _MOST_REMARKS} more left out")
     if not built:
         of = f" for {protocol or dataset}" if protocol or dataset else ""
         remark(f"no records to show{of}: give files or folders of records.")
-    if built or style == "json":
+    if built or style in ("json", "csv"):
         click.echo(boards_text(built, style))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -116,6 +117,8 @@ def _of_card(card: ModelCard) -> tuple[Callable[..., Any], ModelCard, str]:
 
 
 def _from_module(module: str, attribute: str) -> Callable[..., Any]:
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # `python -m` has it, the console script has not
     try:
         loaded = importlib.import_module(module)
     except HpbenchError:
@@ -146,8 +149,9 @@ def _from_file(path: Path, attribute: str) -> Callable[..., Any]:
     except SyntaxError as error:
         raise InputError(f"{path}: line {error.lineno} is no Python ({error.msg}).") from None
     except Exception as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        raise InputError(f"{path}: line {lines[-1] if lines else '?'} fails on import ({_reason(error)}).") from None
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+        where = f"line {lines[-1]} fails" if lines else "fails"
+        raise InputError(f"{path}: {where} on import ({_reason(error)}).") from None
     return _attribute(module, attribute, str(path))
 
 
@@ -167,7 +171,9 @@ def _construct(
     if not inspect.isclass(target):
         if weights is not None or arguments:
             raise InputError(f"model {name!r} is a function: it takes no --weights and no --model-arg.")
-        return _FunctionModel(target)
+        place = name.rpartition(":")[0]
+        home = Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
+        return _FunctionModel(target, f"{home}.{target.__name__}")
     accepted = inspect.signature(target).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     for key in arguments:

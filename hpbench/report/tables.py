@@ -41,7 +41,7 @@ def _record_text(record: Record) -> str:
     headings, shared = _headings(metrics)
     table = tabulate.tabulate(rows, ["faces", "n", *headings], tablefmt="simple", disable_numparse=True, stralign="right")
     mark = "partial, not ranked" if record.partial else "" if record.dataset.verified else "unverified, not ranked"
-    title = f"{record.model.name} on {record.protocol.reference}" + (f" ({mark})" if mark else "")
+    title = f"{record.model.label} on {record.protocol.reference}" + (f" ({mark})" if mark else "")
     lines = [f"{title}; {shared}" if shared else title, table]
     if record.main.n_failed:
         lines.append(
@@ -69,7 +69,7 @@ def _board_table(board: Board, style: Format) -> str:
     rows = [
         [
             row.rank or _NO_VALUE,
-            _escape(row.record.model.name) if markdown else row.record.model.name,
+            _escape(row.record.model.label) if markdown else row.record.model.label,
             *[_cell(find_score(row.record, m), interval=i == 0) for i, m in enumerate(board.metrics)],
             row.record.main.n_scored,
             _percent(row.record.coverage),
@@ -78,12 +78,12 @@ def _board_table(board: Board, style: Format) -> str:
         ]
         for row in board.rows
     ]
-    columns = ["#", "model", *headings, "faces", "coverage", "images/s", ""]
+    columns = ["#", "model", *headings, "faces", "coverage", "images/s", "marks"]
     left = ["right", "left", *["right"] * (len(headings) + 3), "left"]
     table = tabulate.tabulate(rows, columns, tablefmt="github" if markdown else "simple", disable_numparse=True, colalign=left)
     title = f"{board.protocol.reference}: {board.protocol.title}"
     legend = (
-        f"All columns: {shared}. " if shared else ""
+        f"{shared} where it applies. " if shared else ""
     ) + f"95 % intervals by bootstrap; failed faces are charged; {_NO_VALUE} is not ranked."
     return f"### {title}\n\n{table}\n\n{legend}" if markdown else f"{title}\n{table}\n{legend}"
 
@@ -123,7 +123,7 @@ def _csv(boards: Sequence[Board]) -> str:
                 low, high = s.ci95 or (None, None)
                 metric, unit = _harmless(s.metric), _harmless(s.unit)
                 cells = [metric, s.value, low, high, unit, s.n_scored, s.n_failed, s.n_unlabelled, s.value_detected]
-                start = [board.protocol.reference, row.rank, _harmless(record.model.name), _harmless(record.model.version)]
+                start = [board.protocol.reference, row.rank, _harmless(record.model.label), _harmless(record.model.version)]
                 speed = timing.get("images_per_s")
                 speed = speed if isinstance(speed, (int, float)) else None
                 writer.writerow([*start, *cells, record.coverage, speed, "; ".join(row.marks)])
