@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
-from .geometry.rotations import CONVENTIONS, convention_named, geodesic_deg, rotation_defect, rotation_from_euler
+from .geometry.rotations import CONVENTIONS, convention_named, geodesic_deg, nearest_rotation, rotation_defect, rotation_from_euler
 from .landmarks import SCHEMES, scheme_named
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 MAX_ROTATION_DEFECT = 1e-2  # of |R R^T - I|: admits matrices printed with three decimals, refuses everything else
+_MAX_REASON = 300  # characters of a failure's reason
+_EXACT = 1e-9  # a matrix computed in float64 is left as it is
 MAX_EULER_DISAGREEMENT_DEG = 0.1  # between a row's rotation and its Euler angles, where both are given
 
 # per-row array columns: name -> (shape after N, dtype); -1 is L, the number of landmarks, equal in all of them
@@ -72,9 +74,7 @@ def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | 
     if euler_deg is None:
         if convention is not None and rotation is None:
             raise InputError(f"convention {convention!r} is declared but there are no angles (euler_deg) to read by it.")
-        if rotation is not None:
-            _check_matrices(ids, rotation)
-        return rotation
+        return None if rotation is None else _checked_matrices(ids, rotation)
     if convention is None:
         raise InputError(
             f"euler_deg needs its convention: say which ({', '.join(CONVENTIONS)}; in a CSV by a first line '# convention=300w-lp'), "
@@ -89,7 +89,8 @@ def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | 
     return derived
 
 
-def _check_matrices(ids: list[str], rotation: Array) -> None:
+def _checked_matrices(ids: list[str], rotation: Array) -> Array:
+    """Rotations, the nearest ones to matrices that were rounded when they were written."""
     _check_whole(ids, rotation, "part of its rotation matrix is NaN")
     defect = rotation_defect(rotation)
     if (bad := np.flatnonzero(~(defect <= MAX_ROTATION_DEFECT) & ~np.isnan(rotation[:, 0, 0]))).size:
@@ -97,6 +98,12 @@ def _check_matrices(ids: list[str], rotation: Array) -> None:
         raise InputError(
             f"face {ids[bad[0]]!r}: its matrix is no rotation, |R R^T - I| = {defect[bad[0]]:.3g} ({bad.size} such rows; {guess})."
         )
+    rounded = defect > _EXACT
+    if not rounded.any():
+        return rotation
+    out = rotation.copy()
+    out[rounded] = nearest_rotation(rotation[rounded])
+    return out
 
 
 def _check_agreement(ids: list[str], rotation: Array, euler_deg: Array, derived: Array, convention: str) -> None:
@@ -165,5 +172,5 @@ def checked_text(name: str, value: object, n: int) -> Array:
     if len(texts) != n:
         raise InputError(f"{name} has {len(texts)} entries for {n} faces.")
     if name == "failure":  # an error message of any library: one line of it is stored, in every format
-        texts = [CONTROL.sub(" ", v).strip() if CONTROL.search(v) else v for v in texts]
+        texts = [(CONTROL.sub(" ", v).strip() if CONTROL.search(v) else v)[:_MAX_REASON] for v in texts]
     return np.array(texts, dtype=object)

@@ -16,7 +16,7 @@ from .metrics import Metric, parse_metric
 from .metrics.statistics import RESAMPLES, SEED, bootstrap_intervals
 from .records import Failure, Score
 
-__all__ = ["Evaluation", "evaluate", "kept_rows", "mixes_schemes", "obstacle"]
+__all__ = ["Evaluation", "evaluate", "kept_rows", "mixes_schemes", "obstacle", "refuse_unknown_ids"]
 
 Array = npt.NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def evaluate(
     InputError
         For ids that are not the dataset's, or predictions of the wrong kind.
     """
-    _refuse_foreign(predictions, expected_ids or list(truth.sample_id), truth, f"{source}: " if source else "")  # type: ignore[arg-type]
+    refuse_unknown_ids(predictions, expected_ids or list(truth.sample_id), source)  # type: ignore[arg-type]
     truth = truth.take(kept_rows(protocol, truth))
     if not len(truth):
         raise InputError(f"{protocol.reference}: no face is left to score.")
@@ -137,7 +137,7 @@ def evaluate(
         notes=tuple(notes),
         errors={
             "sample_id": np.array(ids),
-            "cluster": np.array(ids if clusters is None else clusters),
+            "cluster": np.array([str(c) for c in (ids if clusters is None else clusters)]),
             **{m.text: c.values for m, c in zip(metrics, columns, strict=True)},
         },
     )
@@ -211,7 +211,9 @@ def _scores(
                     continue  # a bin has no bins
                 if not protocol.balance:
                     raise InputError(f"{protocol.reference}: {metric.text} needs the protocol's balance (which subsets are the bins).")
-                bins = [members[b] for b in protocol.balance if b in members]
+                if not all(b in members for b in protocol.balance):
+                    continue  # a mean of fewer bins is another number; the note says which subset is not formed
+                bins = [members[b] for b in protocol.balance]
             else:
                 bins = [inside]
             groups.append([len(data) + i for i in range(len(bins))])
@@ -255,25 +257,29 @@ def _failures(ids: list[str], given: npt.NDArray[np.bool_], aligned: Faces, fail
     )
 
 
-def _refuse_foreign(predictions: Faces, known: Sequence[str], truth: Faces, source: str) -> None:
-    """Predictions of another dataset, or of none of the faces that are here, are a mistake and not a bad model."""
+def refuse_unknown_ids(predictions: Faces, known: Sequence[str], source: str = "") -> None:
+    """`InputError` for predictions with ids that a dataset does not have, guessing what they were meant to be.
+
+    Parameters
+    ----------
+    known : sequence of str
+        All ids of the dataset.
+    source : str
+        What the error calls the predictions: their file.
+    """
     names = set(known)
     unknown = [str(i) for i in predictions.sample_id if str(i) not in names]  # type: ignore[union-attr]
     if not unknown:
-        here = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
-        if len(predictions) and (predictions.rows_of(here) < 0).all():
-            first = predictions.sample_id[0]  # type: ignore[index]
-            raise InputError(
-                f"{source}none of its {len(predictions)} rows is a face whose labels are here "
-                f"(the first row: {first!r}; the first face here: {here[0]!r})."
-            )
         return
     first = unknown[0]
-    stripped = first.rpartition(".")[0]
+    stripped = first.strip().rpartition(".")[0]
     tail = first.rpartition("/")[2]
     guess = "ids of another dataset?"
-    if stripped in names:
+    if first.strip() in names:
+        guess = "without the blanks around it, it is one"
+    elif stripped in names:
         guess = f"without its suffix it is {stripped!r}"
     elif tail in names or tail.rpartition(".")[0] in names:
         guess = f"ids have no folder and no suffix: {tail.rpartition('.')[0] or tail!r}"
-    raise InputError(f"{source}{len(unknown)} of {len(predictions)} ids are not in the dataset, the first is {first!r}: {guess}")
+    where = f"{source}: " if source else ""
+    raise InputError(f"{where}{len(unknown)} of {len(predictions)} ids are not in the dataset, the first is {first!r}: {guess}")

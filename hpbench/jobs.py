@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .catalog import Protocol, dataset_card, protocol_named, protocols_of
 from .errors import InputError, MissingDataError
-from .evaluate import evaluate, mixes_schemes, obstacle
-from .faces import Faces
 from .models.interface import Model
 from .models.resolve import create_model
-from .predict import Progress, RunTiming, predict
+from .predict import Progress, RunTiming, forget_parts, predict
 from .predictions import Predictions, read_predictions
 from .readers import Dataset, load
-from .records import DatasetFacts, ModelFacts, ProtocolFacts, Record, fresh_facts, read_record
+from .records import ModelFacts, Record, read_record
+from .scoring import Remark, score_protocols, silent
 
 __all__ = ["default_output", "run", "score"]
 
 PathLike = str | Path
-Remark = Callable[[str], None]
-
-
-def _silent(_: str) -> None:
-    """Remarks of the Python API go nowhere; the command line prints them on stderr."""
 
 
 def run(
@@ -47,7 +42,7 @@ def run(
     max_failures: int | None = None,
     mix_schemes: bool = False,
     progress: Progress | None = None,
-    remark: Remark = _silent,
+    remark: Remark = silent,
 ) -> list[Record]:
     """Run a model over a dataset once and score every protocol of it that the predictions can serve.
 
@@ -84,8 +79,10 @@ def run(
         One a protocol, written to `out` with the predictions and the per-face errors.
     """
     source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
+    protocol = [p for p in ([protocol] if isinstance(protocol, str) else protocol) if p]
     protocols = _protocols(source.card.id, protocol)
     box_set = source.box_set(boxes)
+    _refuse_absent_labels(source, protocols if protocol else [])
     _check_counts(limit=limit, batch_size=batch_size, workers=workers, max_failures=max_failures)
     made = model if isinstance(model, Model) else create_model(
         model, weights=Path(weights) if weights is not None else None, device=device, arguments=model_args
@@ -104,16 +101,19 @@ def run(
         made, samples, file, boxes=box_set, batch_size=size,
         settings={
             "model": made.name, "version": made.version, "weights_sha256": made.weights_sha256,
-            "dataset": source.card.id, "boxes": box_set, "model_args": arguments,
+            "dataset": source.card.id, "data": source.fingerprint(), "boxes": box_set, "model_args": arguments,
+            "weights": _content_sha256(Path(weights)) if weights is not None else None,
         },
         workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress, remark=remark,
     )  # fmt: skip
-    return _score(
+    records = score_protocols(
         predictions, source, protocols, facts, folder,
         limit_ids=ids if limit is not None else None, with_images=True,
         timing=_timing(timing, size, getattr(made, "device", device)),
         mix_schemes=mix_schemes, named=bool(protocol), remark=remark,
     )  # fmt: skip
+    forget_parts(file)
+    return records
 
 
 def score(
@@ -124,7 +124,7 @@ def score(
     data: PathLike | Iterable[PathLike] | None = None,
     out: PathLike | None = None,
     mix_schemes: bool = False,
-    remark: Remark = _silent,
+    remark: Remark = silent,
 ) -> list[Record]:
     """Score a prediction file by the protocols of a dataset that it can serve; no model is run, no image is read.
 
@@ -142,9 +142,9 @@ def score(
     list of Record
     """
     given = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
-    names = [protocol] if isinstance(protocol, str) else list(protocol)
+    names = [p for p in ([protocol] if isinstance(protocol, str) else protocol) if p]
     if dataset is None:
-        if not names or not names[0]:
+        if not names:
             raise InputError("say which dataset (-d) or which protocol (--protocol) the predictions are for.")
         dataset = protocol_named(names[0]).dataset
     protocols = _protocols(dataset if isinstance(dataset, str) else dataset.card.id, names)
@@ -152,10 +152,10 @@ def score(
     name = given.model or (Path(predictions).stem if isinstance(predictions, (str, Path)) else "predictions")
     folder = Path(out) if out is not None else _untaken(default_output(name, source.card.id), given, protocols)
     _remark_missing(source, protocols, None, remark)
-    return _score(
+    return score_protocols(
         given, source, protocols, ModelFacts(name), folder,
         origin="" if isinstance(predictions, Predictions) else str(predictions),
-        mix_schemes=mix_schemes, named=bool(names and names[0]), remark=remark,
+        mix_schemes=mix_schemes, named=bool(names), remark=remark,
     )  # fmt: skip
 
 
@@ -174,100 +174,9 @@ def default_output(model: str, dataset: str) -> Path:
     return Path("hpbench-out") / (re.sub(r"[^\w.+-]+", "-", model).strip("-.") or "model") / dataset
 
 
-def _score(
-    predictions: Predictions,
-    source: Dataset,
-    protocols: list[Protocol],
-    model: ModelFacts,
-    folder: Path,
-    *,
-    limit_ids: list[str] | None = None,
-    with_images: bool = False,
-    timing: dict[str, Any] | None = None,
-    mix_schemes: bool = False,
-    named: bool = False,
-    origin: str = "",
-    remark: Remark = _silent,
-) -> list[Record]:
-    records: list[Record] = []
-    skipped: list[str] = []
-    facts = fresh_facts()
-    predictions_sha256 = predictions.faces.content_sha256()
-    all_ids = source.all_ids()
-    for protocol in protocols:
-        scheme = source.scheme(protocol.labels)
-        problem = obstacle(protocol, scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
-        found_ids = source.found_ids(protocol.split, protocol.labels) if not problem else []
-        if not problem and not found_ids:
-            labels = f"{protocol.labels} labels" if protocol.labels else "labels"
-            problem = f"there are no {labels} of its split {protocol.split!r} in the data given"
-        if not problem and limit_ids is not None and not set(found_ids) & set(limit_ids):
-            problem = f"--limit leaves none of its faces (split {protocol.split!r})"
-        if problem and named:
-            raise InputError(f"{protocol.reference} cannot be scored: {problem}.")
-        if problem:
-            skipped.append(f"{protocol.reference} is not scored: {problem}.")
-            continue
-        images_missing = with_images and bool(set(found_ids) - set(source.image_ids(protocol.split)))
-        truth, dataset_facts, notes = _truth(source, protocol, limit_ids, images_missing)
-        if not predictions.boxes:
-            notes.append("boxes not stated")
-        if mixes_schemes(protocol, scheme, predictions.faces):
-            notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {scheme} labels")
-        found = evaluate(protocol, truth, predictions.faces, expected_ids=all_ids, source=origin)
-        record = Record(
-            **facts,
-            protocol=ProtocolFacts(protocol.id, protocol.version, protocol.sha256),
-            dataset=dataset_facts,
-            model=model,
-            scores=found.scores,
-            subsets=found.subsets,
-            coverage=found.coverage,
-            failures=found.failures,
-            partial=limit_ids is not None or images_missing or dataset_facts.n_found < dataset_facts.n_expected,
-            notes=(*notes, *found.notes),
-            predictions_sha256=predictions_sha256,
-            truth_sha256=truth.content_sha256(),
-            timing=timing,
-        )
-        record = _with_known_timing(record, folder)
-        record.write(folder, found.errors)
-        records.append(record)
-    if not records:
-        raise InputError(f"nothing could be scored: {' '.join(skipped) or source.card.id + ' has no protocols.'}")
-    for text in skipped:
-        remark(text)
-    remark(f"written to {folder}")
-    return records
-
-
-def _truth(source: Dataset, protocol: Protocol, limit_ids: list[str] | None, images_missing: bool) -> tuple[Faces, DatasetFacts, list[str]]:
-    """The labels a protocol asks for, with its norm box, and what there is to say about them."""
-    truth = source.truth(protocol.split, protocol.labels)
-    ids = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
-    n_expected, n_found = source.n_expected(protocol.split), len(ids)
-    notes: list[str] = []
-    complete = n_found == n_expected
-    wrong = source.wrong_statistics(truth) if complete and source.card.statistics else []
-    if wrong:
-        notes.append(f"the labels are not those the card describes: {'; '.join(wrong)}")
-    if not complete:
-        notes.append(f"{n_found} of {n_expected} faces are here")
-    if images_missing:
-        notes.append("images are missing")
-    if protocol.norm_box:
-        truth = replace(truth, box_xyxy_px=source.boxes_of(protocol.norm_box, ids))
-    if limit_ids is not None:
-        rows = [row for row in truth.rows_of(limit_ids) if row >= 0]
-        if len(rows) < n_found:
-            notes.append(f"limited to {len(rows)} faces")
-        truth = truth.take(rows)
-    return truth, DatasetFacts(n_expected, n_found, complete and not wrong and not images_missing), notes
-
-
-def _protocols(dataset_id: str, names: str | Iterable[str]) -> list[Protocol]:
+def _protocols(dataset_id: str, names: list[str]) -> list[Protocol]:
     """The protocols asked for, or all of a dataset's."""
-    wanted = [n for n in ([names] if isinstance(names, str) else list(names)) if n]
+    wanted = list(dict.fromkeys(names))
     card = dataset_card(dataset_id)
     everything = protocols_of(card)
     if not wanted:
@@ -325,6 +234,29 @@ def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str] |
         remark(f"{len(absent)} faces have labels but no image (the first: {absent[0]}): they are charged as failures.")
 
 
+def _refuse_absent_labels(source: Dataset, protocols: list[Protocol]) -> None:
+    """Before hours of inference: the labels that were asked for by name are here."""
+    for protocol in protocols:
+        if not source.found_ids(protocol.split, protocol.labels):
+            labels = f"{protocol.labels} labels" if protocol.labels else "labels"
+            raise MissingDataError(f"{protocol.reference}: there are no {labels} of its split {protocol.split!r} in the data given.")
+
+
+def _content_sha256(path: Path) -> str:
+    """Hash of a weight file, or of the names and sizes of a folder of them."""
+    digest = hashlib.sha256()
+    try:
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                digest.update(f"{file.relative_to(path).as_posix()}|{file.stat().st_size}|{file.stat().st_mtime_ns}\n".encode())
+        else:
+            with path.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256")
+    except OSError as error:
+        raise MissingDataError(f"{path}: the weights cannot be read ({error.strerror}).") from None
+    return digest.hexdigest()
+
+
 def _timing(timing: RunTiming, batch_size: int, device: str) -> dict[str, Any] | None:
     if not timing.faces:
         return None
@@ -335,17 +267,3 @@ def _timing(timing: RunTiming, batch_size: int, device: str) -> dict[str, Any] |
         "batch_size": batch_size,
         "device": device,
     }
-
-
-def _with_known_timing(record: Record, folder: Path) -> Record:
-    """Scoring the same predictions again does not forget how long they took, nor whose they are."""
-    path = folder / record.file_name
-    if record.timing is not None or not path.is_file():
-        return record
-    try:
-        before = read_record(path)
-    except InputError:
-        return record
-    if before.predictions_sha256 != record.predictions_sha256 or before.model.name != record.model.name:
-        return record
-    return replace(record, timing=before.timing, model=before.model)

@@ -64,7 +64,7 @@ def collect_records(paths: Sequence[Path] = ()) -> tuple[list[Record], list[str]
             records.append(read_record(path))
         elif path.is_dir():
             for file in sorted(path.rglob("*.json")):
-                if "@" not in file.name:  # run.json and other people's files
+                if "@" not in file.name or not file.is_file():  # run.json and other people's files
                     continue
                 try:
                     records.append(read_record(file))
@@ -112,6 +112,11 @@ def boards(records: Iterable[Record], dataset: str = "", protocol: str = "") -> 
                 f"(here {known.reference}): score its predictions again."
             )
             continue
+        if record.main.metric != known.main:
+            remarks.append(
+                f"left out: {record.model.label} on {record.protocol.reference}: its main metric is not {known.main}, the protocol's."
+            )
+            continue
         by_protocol[known.id].append(record)
     built = []
     for key, rows in by_protocol.items():
@@ -152,6 +157,9 @@ def _board(protocol: Protocol, records: list[Record]) -> Board:
             tied = previous is not None and previous.record.main.value == record.main.value
             rank = previous.rank if previous is not None and tied else len(rows) + 1
         rows.append(Row(rank, record, _marks(record)))
+    if len({row.record.truth_sha256 for row in rows if row.rank is not None}) > 1:
+        # the same protocol on labels that differ: not one ranking, whoever is right
+        rows = [Row(None, row.record, (*row.marks, "labels differ")) if row.rank is not None else row for row in rows]
     return Board(protocol, metrics, tuple(rows))
 
 

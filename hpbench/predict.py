@@ -7,32 +7,32 @@ batches, so it ends with the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .atomic import write_atomic
-from .errors import HpbenchError, InputError, RunStoppedError
+from .batches import Watch, answered, joined, last_failure, predict_batch
+from .errors import InputError, RunStoppedError
 from .faces import Faces, Sample
 from .models.interface import Model
 from .predictions import Predictions, read_predictions, write_predictions
 
-__all__ = ["PARTS", "Progress", "RunTiming", "predict"]
+__all__ = ["PARTS", "Progress", "RunTiming", "forget_parts", "predict"]
 
 Array = npt.NDArray[Any]
 
 PARTS = "predictions.parts"  # folder of an unfinished run, beside the file it will become
 _FACES_PER_PART = 128  # about what a kill may cost; rounded up to whole batches
-_VALUES = ("rotation", "euler_deg", "landmarks", "visibility")
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def predict(
 ) -> tuple[Predictions, RunTiming]:
     """Predict every sample and write `file`; an unfinished run in the same place with the same settings is continued.
 
+    The parts stay until `forget_parts`: a run that is killed while it is scored need not predict again.
+
     Parameters
     ----------
     samples : sequence of Sample
@@ -85,7 +87,7 @@ def predict(
     boxes : str
         Name of their box set, stored in the predictions.
     settings : dict
-        What makes this run this run (model, weights, data): parts of a run with other settings are not mixed in.
+        What makes this run this run (model, weights, data), JSON values: parts of a run with other settings are not mixed in.
     workers : int
         Threads that read and decode images.
     max_failures : int or None
@@ -96,7 +98,7 @@ def predict(
     RunStoppedError
         Too many failures; what was done is kept.
     InputError
-        A model that breaks its contract (shapes, types) or fails on every face of the first batch.
+        A model that breaks its contract (shapes, types), or has failed on its first `_PROOF` faces without an answer.
     """
     progress = progress or Progress()
     parts_folder = file.with_name(PARTS)
@@ -112,7 +114,7 @@ def predict(
     progress.start(sum(len(p) for p in done if p is not None), len(samples))
     todo = [i for i, part in enumerate(done) if part is None]
     started, model_seconds, computed = time.perf_counter(), 0.0, 0
-    proven = any(part is not None for part in done)
+    watch = Watch(model, proven=any(part is not None and answered(part) for part in done))
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode") as pool:
         window = 2 * batch_size + workers
         images = _decoded(pool, (s for i in todo for s in chunks[i]), window)
@@ -121,29 +123,37 @@ def predict(
                 batches = []
                 for start in range(0, len(chunks[i]), batch_size):
                     batch = [next(images) for _ in chunks[i][start : start + batch_size]]
-                    faces, seconds = _predict_batch(model, batch, must_work=not proven)
-                    proven = proven or bool((faces.failure == "").any())  # type: ignore[union-attr]
+                    faces, seconds = predict_batch(watch, batch)
                     batches.append(faces)
                     model_seconds += seconds
                     failures += int(sum(map(bool, faces.failure)))  # type: ignore[arg-type]
                     if max_failures is not None and failures > max_failures:
                         raise RunStoppedError(
                             f"{failures} faces have failed, more than --max-failures {max_failures}; "
-                            f"the last: {_last_failure(faces)}. What was done is kept in {parts_folder}."
+                            f"the last: {last_failure(faces).rstrip('.')}. Finished parts are kept in {parts_folder}."
                         )
                     progress.advance(len(faces))
-                part = _joined(batches, model)
+                part = joined(batches, model)
                 write_predictions(paths[i], Predictions(part, boxes, model.name))
                 computed += len(part)
         finally:
             pool.shutdown(cancel_futures=True)
             progress.finish()
     seconds = time.perf_counter() - started
-    whole = _joined([read_predictions(path).faces for path in paths], model)
+    whole = joined([read_predictions(path).faces for path in paths], model)
     predictions = Predictions(whole, boxes, model.name)
     write_predictions(file, predictions)
-    shutil.rmtree(parts_folder, ignore_errors=True)
     return predictions, RunTiming(computed, seconds, model_seconds)
+
+
+def forget_parts(file: Path) -> None:
+    """Remove the parts of a finished run; renamed first, so that a kill leaves no parts without their settings."""
+    folder = file.with_name(PARTS)
+    gone = folder.with_name(f".{PARTS}.done")
+    with contextlib.suppress(OSError):
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
@@ -155,11 +165,10 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
         present = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
     except OSError as error:
         raise InputError(f"{folder}: cannot be used for output ({error.strerror}).") from None
-    if not present:
+    if not list(folder.glob("part-*.h5")):  # new, or it came to nothing: nothing to protect
         write_atomic(manifest, text)
-        return
-    if present != text and not list(folder.glob("part-*.h5")):  # it came to nothing: nothing to protect
-        write_atomic(manifest, text)
+    elif not present:
+        raise InputError(f"{folder} holds parts of a run that cannot be told any more (run.json is missing): delete the folder.")
     elif present != text:
         try:
             begun = json.loads(present)
@@ -200,89 +209,3 @@ def _decoded(pool: ThreadPoolExecutor, samples: Iterable[Sample], window: int) -
             result = InputError(f"{sample.image.name}: cannot be read ({type(error).__name__}: {str(error)[:100]}).")
         yield sample, result
         fill()
-
-
-def _predict_batch(model: Model, batch: list[tuple[Sample, Array | InputError]], *, must_work: bool) -> tuple[Faces, float]:
-    """Predictions of one batch, a row a sample, and the seconds spent in the model."""
-    ids = [sample.sample_id for sample, _ in batch]
-    reasons = [str(image) if isinstance(image, InputError) else "" for _, image in batch]
-    usable = [i for i, reason in enumerate(reasons) if not reason]
-    images = [batch[i][1] for i in usable]
-    boxes = np.array([batch[i][0].box_xyxy_px for i in usable], dtype=np.float64).reshape(-1, 4)
-    started = time.perf_counter()
-    parts: list[tuple[int, Faces]] = []
-    if usable:
-        try:
-            answer = _called(model, images, boxes)  # type: ignore[arg-type]
-            parts = [(i, answer.take([row])) for row, i in enumerate(usable)]
-        except Exception as whole:
-            if isinstance(whole, _ContractError):
-                raise InputError(str(whole)) from None
-            parts = []
-            for row, i in enumerate(usable):  # one bad face must not take its batch with it
-                try:
-                    parts.append((i, _called(model, images[row : row + 1], boxes[row : row + 1])))  # type: ignore[arg-type]
-                except Exception as error:
-                    if isinstance(error, _ContractError):
-                        raise InputError(str(error)) from None
-                    reasons[i] = _model_error(model, error)
-            if not parts and must_work:
-                raise InputError(f"{_model_error(model, whole).rstrip('.')} (on every one of the first {len(usable)} faces).") from None
-    seconds = time.perf_counter() - started
-    if not parts:
-        return Faces(sample_id=ids, failure=reasons), seconds
-    answered = _joined([faces for _, faces in parts], model, ids=[ids[i] for i, _ in parts])
-    aligned = answered.aligned_to(ids)
-    own = aligned.failure if aligned.failure is not None else [""] * len(ids)
-    nothing = _all_nan(aligned)
-    final = [
-        reason or (str(given) or f"{model.name} returned NaN" if empty else "")
-        for reason, given, empty in zip(reasons, own, nothing, strict=True)
-    ]
-    return replace(aligned, failure=np.array(final, dtype=object), box_xyxy_px=None), seconds
-
-
-class _ContractError(InputError):
-    """The model returns something that is not one row a face: a bug in it, not a hard face."""
-
-
-def _called(model: Model, images: list[Array], boxes: Array) -> Faces:
-    answer = model.predict(list(images), boxes.copy())
-    if not isinstance(answer, Faces):
-        raise _ContractError(f"model {model.name} returned {type(answer).__name__}, it must return hpbench.Faces.")
-    if len(answer) != len(images):
-        raise _ContractError(f"model {model.name} returned {len(answer)} rows for {len(images)} faces.")
-    if all(getattr(answer, name) is None for name in _VALUES):
-        raise _ContractError(f"model {model.name} returned no rotation, euler_deg, landmarks or visibility.")
-    return answer
-
-
-def _joined(parts: list[Faces], model: Model, ids: list[str] | None = None) -> Faces:
-    """Parts put together; with `ids`, rows are named by them."""
-    if ids is not None:
-        parts = [replace(part, sample_id=[i], attributes={}) for part, i in zip(parts, ids, strict=True)]
-    try:
-        return Faces.concatenate(parts)
-    except InputError as error:
-        raise InputError(f"model {model.name} is not consistent from batch to batch: {error}") from None
-
-
-def _all_nan(faces: Faces) -> npt.NDArray[np.bool_]:
-    nothing = np.ones(len(faces), dtype=bool)
-    for name in _VALUES:
-        value = getattr(faces, name)
-        if value is not None:
-            nothing &= np.isnan(value.reshape(len(faces), -1)).all(axis=1)
-    return nothing
-
-
-def _model_error(model: Model, error: BaseException) -> str:
-    if isinstance(error, HpbenchError):
-        return f"model {model.name}: {error}"
-    text = (str(error).strip().splitlines() or [""])[0]
-    return f"model {model.name} raised {type(error).__name__}: {text}"[:300]
-
-
-def _last_failure(faces: Faces) -> str:
-    rows = [(str(i), str(r)) for i, r in zip(faces.sample_id, faces.failure, strict=True) if r]  # type: ignore[arg-type]
-    return f"{rows[-1][0]}: {rows[-1][1]}" if rows else "?"

@@ -14,30 +14,26 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import __version__
 from .atomic import write_atomic
 from .checked import build
 from .errors import InputError
+from .metrics import parse_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SCHEMA", "DatasetFacts", "Failure", "ModelFacts", "ProtocolFacts", "Record", "Score", "environment", "git_state", "read_record"]
+__all__ = ["SCHEMA", "DatasetFacts", "Failure", "ModelFacts", "ProtocolFacts", "Record", "Score", "read_record"]
 
 SCHEMA = 1
 MAX_RECORD_BYTES = 64 << 20
+_MAX_NAME = 200
 _VOLATILE = ("timing", "environment", "git", "date")
 
 
@@ -229,7 +225,34 @@ def read_record(path: Path | str) -> Record:
     record = build(Record, data, str(path))
     if not record.scores or not all(record.subsets.values()):
         raise InputError(f"{path}: the record or one of its subsets has no scores.")
+    _check(record, path)
     return record
+
+
+def _check(record: Record, path: Path) -> None:
+    """A record that was edited by hand must at least be possible: metrics as they are, counts that add up."""
+    if not record.model.name or not record.model.name.isprintable() or len(record.model.name) > _MAX_NAME:
+        raise InputError(f"{path}: the model's name {record.model.name!r:.60} must be printable text of at most {_MAX_NAME} characters.")
+    if record.coverage is not None and not 0.0 <= record.coverage <= 1.0:
+        raise InputError(f"{path}: a coverage of {record.coverage:g} cannot be.")
+    if not 0 <= record.dataset.n_found <= record.dataset.n_expected:
+        raise InputError(f"{path}: {record.dataset.n_found} of {record.dataset.n_expected} faces cannot be.")
+    if record.dataset.verified and record.dataset.n_found < record.dataset.n_expected:
+        raise InputError(f"{path}: verified, but {record.dataset.n_found} of {record.dataset.n_expected} faces: edited by hand?")
+    for score in (*record.scores, *(s for scores in record.subsets.values() for s in scores)):
+        try:
+            family = parse_metric(score.metric).family
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        low, high = score.ci95 or (0.0, 0.0)
+        for problem, what in (
+            (score.unit != family.unit or score.higher_is_better != family.higher_is_better, "another unit or direction than the metric's"),
+            (score.value is not None and score.value < 0, "a negative value"),
+            (low > high, "an interval that ends before it begins"),
+            (not 0 <= score.n_failed <= score.n_scored or score.n_unlabelled < 0, "counts that cannot be"),
+        ):
+            if problem:
+                raise InputError(f"{path}: {score.metric} has {what}: edited by hand?")
 
 
 def _refuse_constant(text: str) -> None:
@@ -240,44 +263,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
         raise ValueError(f"{text:.20} is no finite number")
     return value
-
-
-def environment() -> dict[str, Any]:
-    """What a record says about the machine and the libraries that took part."""
-    libraries = {}
-    for name in ("numpy", "scipy", "cv2", "onnxruntime", "torch", "dlib"):
-        module = sys.modules.get(name)
-        if module is not None:
-            libraries[name] = str(getattr(module, "__version__", "?"))
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "libraries": libraries,
-    }
-
-
-def git_state() -> dict[str, Any] | None:
-    """Commit and dirty flag of the hpbench checkout that runs; None for an installed package."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(("git", "-C", str(root), *arguments), capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def now() -> str:
-    """UTC time for a record."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def fresh_facts() -> dict[str, Any]:
-    """The fields of a new record that do not depend on what was measured."""
-    return {"schema": SCHEMA, "hpbench": __version__, "environment": environment(), "git": git_state(), "date": now()}

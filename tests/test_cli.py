@@ -130,6 +130,7 @@ def test_failures_are_charged_and_told(faces: Path, tmp_path: Path) -> None:
     assert [f["sample_id"] for f in record["failures"]] == [IDS[3], IDS[7]]
     assert "the file is empty" in record["failures"][0]["reason"] and "the image is missing" in record["failures"][1]["reason"]
     score = record["scores"][0]
+    assert record["partial"] and "2 images could not be read: the faces are charged, but it is the data's fault" in record["notes"]
     assert (score["n_failed"], score["n_scored"], record["coverage"]) == (2, 20, 0.9)
     assert score["value"] == pytest.approx(0.9 * score["value_detected"] + 0.1 * 180.0)
     refused(
@@ -210,7 +211,7 @@ def test_prediction_files_and_data_by_environment(faces: Path, zeros: Path, tmp_
         (["leaderboard", "-d", "biwy"], 2, ["unknown dataset"]),
         (["models", "show", "frontl"], 2, ["did you mean 'frontal'?"]),
         (["protocols", "show", "aflw2000/pose"], 2, ["unknown protocol"]),
-        (["datasets", "show", "aflw"], 2, ["did you mean 'aflw2000'?"]),
+        (["datasets", "show", "aflw200"], 2, ["did you mean 'aflw2000'?"]),
         (["rum"], 2, ["did you mean 'run'?"]),
         (["run", "--modle", "x"], 2, ["--model"]),
     ],
@@ -313,3 +314,97 @@ def test_predictions_of_no_face_that_is_here(faces: Path, tmp_path: Path) -> Non
     (tmp_path / "far.csv").write_text("# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n" + "".join(f"{i},0,0,0\n" for i in far))
     result = hpbench("score", "far.csv", "-d", "aflw2000", "--data", faces, cwd=tmp_path)
     assert result.returncode == 2 and "none of its 2 rows is a face whose labels are here" in result.stderr and "far.csv" in result.stderr
+
+
+def test_a_run_is_continued_on_the_same_weights_and_data_only(tmp_path: Path) -> None:
+    draw_aflw2000(tmp_path / "faces", count=20, seed=1, ids=IDS)
+    (tmp_path / "w.py").write_text(
+        "import os, numpy as np, hpbench\n"
+        "class W(hpbench.Model):\n"
+        "    batch_size = 2\n"
+        "    def __init__(self, weights):\n"
+        "        self.yaw, self.calls = float(weights.read_text()), 0\n"
+        "    def predict(self, images, boxes_xyxy_px):\n"
+        "        self.calls += 1\n"
+        "        if os.environ.get('STOP') and self.calls > 3:\n"
+        "            return hpbench.Faces(euler_deg=np.full((len(images), 3), np.nan), convention='300w-lp')\n"
+        "        return hpbench.Faces(euler_deg=np.tile([self.yaw, 0, 0], (len(images), 1)), convention='300w-lp')\n"
+    )
+    for name, yaw in (("one", 1), ("two", 2)):
+        (tmp_path / name).write_text(str(yaw))
+    driver = (
+        "import sys, hpbench.predict; hpbench.predict._FACES_PER_PART = 2\n"
+        "from hpbench.cli import main; sys.argv = ['hpbench', *sys.argv[1:]]; main()"
+    )
+
+    def run(weights: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-c",
+            driver,
+            "run",
+            "-m",
+            "w.py:W",
+            "-d",
+            "aflw2000",
+            "--data",
+            "faces",
+            "-o",
+            "out",
+            "--weights",
+            weights,
+        ]
+        stop = ["--max-failures", "0"] if environment else []
+        return subprocess.run([*command, *stop], cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True)
+
+    assert run("one", STOP="1").returncode == 2
+    assert len(list((tmp_path / "out/predictions.parts").glob("part-*.h5"))) == 3
+    refused(run("two"), 2, "unfinished run with another weights")
+    (tmp_path / "faces" / f"{IDS[5]}.jpg").write_bytes(b"changed")
+    refused(run("one"), 2, "unfinished run with another data")
+
+
+def test_landmarks_of_another_length_do_not_stop_the_pose(faces: Path, tmp_path: Path) -> None:
+    rotation, landmarks = np.tile(np.eye(3), (20, 1, 1)), np.zeros((20, 51, 2))
+    np.savez(tmp_path / "p51.npz", sample_id=np.array(IDS), rotation=rotation, landmarks=landmarks)
+    result = hpbench("score", "p51.npz", "-d", "aflw2000", "--data", faces, cwd=tmp_path)
+    assert result.returncode == 0 and "pose-1969@1" in result.stdout
+    assert "51 landmarks a face" in result.stderr
+
+
+def test_labels_that_are_not_here_are_told_before_the_model_runs(faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "never.py").write_text(
+        "import hpbench\n"
+        "class Never(hpbench.Model):\n"
+        "    def predict(self, images, boxes_xyxy_px):\n"
+        "        open('was-called', 'w').close()\n"
+    )
+    result = hpbench("run", "-m", "never.py:Never", "-d", "aflw2000", "--data", faces, "--protocol", "landmarks-reannotated", cwd=tmp_path)
+    refused(result, 3, "there are no reannotated labels")
+    assert not (tmp_path / "was-called").exists()
+
+
+def test_radians_are_noticed(faces: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "rad.npz", sample_id=np.array(IDS), euler_deg=rng.uniform(-1.5, 1.5, (20, 3)), convention=np.array("300w-lp"))
+    assert "radians?" in hpbench("score", "rad.npz", "-d", "aflw2000", "--data", faces, cwd=tmp_path).stdout
+
+
+def test_other_labels_under_the_same_names_are_not_verified(tmp_path: Path) -> None:
+    ids = [f"image{i:05d}" for i in range(12)]
+    draw_aflw2000(tmp_path / "faces", count=12, seed=2, ids=ids)
+    draw_catalog(tmp_path / "catalog", ids)
+    card = tmp_path / "catalog/datasets/miniature/card.toml"
+    card.write_text(card.read_text() + "\n[statistics.all.original]\nfaces = 12\nmean_abs_yaw_deg = 1.0\n")
+    common = {"cwd": tmp_path, "HPBENCH_CATALOG": str(tmp_path / "catalog")}
+    result = hpbench("run", "-m", "frontal", "-d", "miniature", "--data", "faces", **common)  # type: ignore[arg-type]
+    assert (
+        "(unverified, not ranked)" in result.stdout and "the labels are not those the card describes: mean_abs_yaw_deg is" in result.stdout
+    )
+    board = json.loads(hpbench("leaderboard", "hpbench-out", "-d", "miniature", "--format", "json", **common).stdout)  # type: ignore[arg-type]
+    assert board[0]["rows"][0]["rank"] is None and board[0]["rows"][0]["marks"] == ["unverified"]
+
+
+def test_names_that_are_too_long_are_no_traceback(faces: Path, tmp_path: Path) -> None:
+    refused(hpbench("run", "-m", "frontal", "-d", "aflw2000", "--data", faces, "-o", "x" * 300, cwd=tmp_path), 2, "x" * 20)
+    refused(hpbench("run", "-m", "x" * 300 + ".py:M", "-d", "aflw2000", "--data", faces, cwd=tmp_path), 2, "x" * 20)

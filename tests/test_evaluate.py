@@ -186,6 +186,8 @@ def test_values_against_plain_numpy() -> None:
     assert value("nme(norm=pupils)", truth, prediction) == pytest.approx(pupils.mean())
     assert value("nme(norm=corners)", truth, prediction) == pytest.approx(corners.mean())
     assert value("nme(norm=height)", truth, prediction) == pytest.approx(height.mean())
+    for norm, length in (("diagonal", np.hypot(*(high - low).T)), ("sqrt_wh", np.sqrt((high - low).prod(axis=1)))):
+        assert value(f"nme(norm={norm})", truth, prediction) == pytest.approx((100 * d.mean(axis=1) / length).mean())
     assert value("nme(mean=balanced,norm=height)", truth, prediction) == pytest.approx(np.mean([height[b].mean() for b in bins(truth)]))
     grid = np.linspace(0, 8, 200_001)
     curve = np.searchsorted(np.sort(corners), grid, side="right") / 30
@@ -206,10 +208,36 @@ def test_pose_formulas_in_circulation() -> None:
     assert value("mae(convention=300w-lp,formula=best-triple)", truth, flipped, **protocol) == pytest.approx(0.0)
 
 
-def test_matrices_beyond_90_degrees_are_read_in_the_labels_branch() -> None:
-    truth = Faces(["a", "b"], euler_deg=[[95.0, 10, -5], [60.0, 10, -5]], convention="300w-lp")
-    near = Faces(["a", "b"], rotation=rotation_from_euler([[97.0, 10, -5], [62.0, 10, -5]], "300w-lp"))
-    assert value("mae(convention=300w-lp)", truth, near, subsets=(), balance=(), norm_box="") == pytest.approx(2 / 3)
+@pytest.mark.parametrize(("label", "prediction"), [(95.0, 97.0), (89.9, 90.1), (90.1, 89.9), (60.0, 62.0), (-89.0, -91.0)])
+def test_near_90_degrees_a_small_rotation_error_is_a_small_angle_error(label: float, prediction: float) -> None:
+    """However the prediction was written: raw angles, another sign convention, a matrix."""
+    truth = Faces(["a"], euler_deg=[[label, 10, -5]], convention="300w-lp")
+    forms = (
+        Faces(["a"], euler_deg=[[prediction, 10, -5]], convention="300w-lp"),
+        Faces(["a"], euler_deg=[[-prediction, 10, -5]], convention="opal23"),
+        Faces(["a"], rotation=rotation_from_euler([[prediction, 10, -5]], "300w-lp")),
+    )
+    for form in forms:
+        assert value("mae(convention=300w-lp)", truth, form, subsets=(), balance=(), norm_box="") == pytest.approx(
+            abs(label - prediction) / 3
+        )
+
+
+def test_a_balanced_mean_needs_all_its_bins() -> None:
+    truth = truth_of()
+    subsets = (Subset("low", "abs_yaw_deg", up_to=30.0), Subset("old", "age", above=60.0))
+    protocol = protocol_of("distance_px", "nme(mean=balanced,norm=height)", subsets=subsets, balance=("low", "old"))
+    found = evaluate(protocol, truth, noisy(truth, 1), resamples=2)
+    assert [s.metric for s in found.scores] == ["distance_px"] and "old" in found.notes[0]
+
+
+def test_no_formula_gives_a_negative_error() -> None:
+    rng = np.random.default_rng(0)
+    ids = [str(i) for i in range(500)]
+    truth = Faces(ids, euler_deg=rng.uniform(-1000, 1000, (500, 3)), convention="300w-lp")
+    prediction = Faces(ids, euler_deg=rng.uniform(-180, 180, (500, 3)), convention="300w-lp")
+    for formula in FORMULAS:
+        assert parse_metric(f"mae(convention=300w-lp,formula={formula})").per_face(truth, prediction).min() >= 0
 
 
 def test_exclusion_is_by_raw_angles() -> None:

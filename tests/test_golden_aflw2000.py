@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +93,25 @@ def test_the_real_files_give_the_same_labels(truth: Faces, realdata: Path) -> No
     listed = truth.take(truth.rows_of(list(read.sample_id)))
     np.testing.assert_allclose(read.euler_deg, listed.euler_deg, atol=2e-5)
     np.testing.assert_allclose(read.landmarks, listed.landmarks, atol=1e-4)
+
+
+def test_the_public_command_on_2000_label_files(truth: Faces, tmp_path: Path) -> None:
+    """The golden lines once more from files in the original format, through `hpbench score`: complete, verified, ranked."""
+    from scipy.io import savemat
+
+    (tmp_path / "labels").mkdir()
+    radians = np.deg2rad(truth.euler_deg[:, [1, 0, 2]]).astype(np.float32)
+    for i, angles, points in zip(truth.sample_id, radians, truth.landmarks, strict=True):
+        fields = {"Pose_Para": np.array([[*angles, 0, 0, 0, 1e-3]], np.float32)}
+        savemat(tmp_path / "labels" / f"{i}.mat", {**fields, "pt3d_68": np.vstack([points.T, np.zeros(68)]).astype(np.float32)})
+    rows = "".join(f"{i},0,0,0\n" for i in truth.sample_id)
+    (tmp_path / "zeros.csv").write_text(f"# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n{rows}")
+    command = [sys.executable, "-m", "hpbench", "score", "zeros.csv", "-d", "aflw2000", "--data", "labels", "-o", "out", "--json"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    records = {r["protocol"]["id"]: r for r in json.loads(result.stdout)}
+    assert records["aflw2000/pose-1969"]["scores"][0]["value"] == pytest.approx(17.8752348, abs=1e-6)
+    assert records["aflw2000/pose-2000"]["scores"][0]["value"] == pytest.approx(19.0530594, abs=1e-6)
+    assert records["aflw2000/pose-1969"]["scores"][0]["n_scored"] == 1969
+    for record in records.values():
+        assert record["dataset"]["verified"] and not record["partial"]

@@ -45,11 +45,11 @@ def test_complete_with_other_labels_is_not_verified(tmp_path: Path, monkeypatch:
     assert inventory(hpbench.load("miniature", tmp_path / "faces")).verdict == "complete"
     card = tmp_path / "catalog/datasets/miniature/card.toml"
     text = card.read_text()
-    card.write_text(text + "\n[statistics]\nfaces = 12\nmean_abs_yaw_deg = 1.0\n")
+    card.write_text(text + "\n[statistics.all.original]\nfaces = 12\nmean_abs_yaw_deg = 1.0\n")
     found = inventory(hpbench.load("miniature", tmp_path / "faces"))
     assert found.verdict == "other labels" and "mean_abs_yaw_deg is" in found.wrong_statistics[0]
     mean = float(found.wrong_statistics[0].split(" is ")[1].split(",")[0])
-    card.write_text(text + f"\n[statistics]\nfaces = 12\nmean_abs_yaw_deg = {mean}\n")
+    card.write_text(text + f"\n[statistics.all.original]\nfaces = 12\nmean_abs_yaw_deg = {mean}\n")
     assert inventory(hpbench.load("miniature", tmp_path / "faces")).verdict == "verified"
 
 

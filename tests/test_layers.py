@@ -30,11 +30,14 @@ LAYERS = [
     "metrics",  # arrays in, numbers out
     "predictions",  # public boundary 1
     "records",  # public boundary 2
+    "provenance",  # what a new record says of its origin
     "catalog",  # cards and protocols
     "readers",  # raw files -> samples and truth
     "models",  # samples -> predictions
+    "batches",  # one batch through a model
     "predict",  # a model over a dataset
     "evaluate",  # truth x predictions x protocol -> record
+    "scoring",  # predictions of a dataset by its protocols
     "jobs",  # the verbs: run, score
     "leaderboard",  # records -> ranked tables
     "report",  # records -> documents and figures

@@ -21,7 +21,7 @@ from hpbench.errors import InputError, RunStoppedError
 from hpbench.faces import Faces, Sample
 from hpbench.images import ImageRef, encode_jpeg
 from hpbench.models.interface import Array, Model
-from hpbench.predict import PARTS, predict
+from hpbench.predict import PARTS, forget_parts, predict
 from hpbench.predictions import read_predictions
 
 
@@ -58,6 +58,7 @@ def samples_of(n: int, **special: bytes | Exception) -> list[Sample]:
 def run(model: Model, samples: list[Sample], out: Path, **changes: object) -> Faces:
     arguments: dict[str, object] = {"boxes": "landmarks", "settings": {"model": model.name}, "batch_size": 4, "workers": 3}
     predictions, _ = predict(model, samples, out / "predictions.h5", **{**arguments, **changes})  # type: ignore[arg-type]
+    forget_parts(out / "predictions.h5")
     return predictions.faces
 
 
@@ -121,8 +122,10 @@ def test_a_raising_model_loses_only_the_face(tmp_path: Path) -> None:
 
 
 def test_a_model_that_fails_on_every_first_face_stops_the_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="on every one of the first 4 faces"):
-        run(RaisesOn(0, 1, 2, 3), samples_of(12), tmp_path)
+    for batch_size in (1, 4, 12):  # it is the model that decides, not how it is called
+        with pytest.raises(InputError, match="on every one of the first 8 faces"):
+            run(RaisesOn(*range(9)), samples_of(12), tmp_path / str(batch_size), batch_size=batch_size)
+    assert sum(map(bool, run(RaisesOn(*range(7)), samples_of(12), tmp_path / "late", batch_size=1).failure)) == 7
 
 
 class Returns(MeanColour):
@@ -170,11 +173,71 @@ def test_a_model_may_say_why(tmp_path: Path) -> None:
     assert list(run(Returns(why), samples_of(5), tmp_path).failure) == ["", "", "", "no face found", ""]
 
 
+@pytest.mark.parametrize("batch_size", [3, 8])
+def test_a_model_that_changes_its_images_harms_nobody(tmp_path: Path, batch_size: int) -> None:
+    class Blackens(RaisesOn):
+        def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+            if any(box[0] in self.columns for box in boxes_xyxy_px):
+                for image in images:
+                    image[:] = 0
+            return super().predict(images, boxes_xyxy_px)
+
+    faces = run(Blackens(2), samples_of(8), tmp_path / "a", batch_size=batch_size)
+    np.testing.assert_array_equal(faces.euler_deg, run(RaisesOn(2), samples_of(8), tmp_path / "b", batch_size=batch_size).euler_deg)
+
+
+class Exits(MeanColour):
+    def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+        raise SystemExit(0)
+
+
+def test_a_model_that_exits_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="raised SystemExit"):
+        run(Exits(), samples_of(12), tmp_path)
+
+
+def test_a_models_prints_are_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Talks(MeanColour):
+        def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+            print("hello")
+            return super().predict(images, boxes_xyxy_px)
+
+    run(Talks(), samples_of(4), tmp_path)
+    out, err = capsys.readouterr()
+    assert out == "" and "hello" in err
+
+
+def test_other_columns_in_a_later_batch_are_a_bug_of_the_model(tmp_path: Path) -> None:
+    def other(faces: Faces, boxes: Array) -> Faces:
+        return faces if boxes[0, 0] < 4 else Faces(landmarks=np.zeros((len(faces), 68, 2)))
+
+    with pytest.raises(InputError, match="returned landmarks for one batch and rotation, euler_deg for another"):
+        run(Returns(other), samples_of(8), tmp_path)
+
+
+def test_a_reason_makes_a_failed_face_whatever_numbers_come_with_it(tmp_path: Path) -> None:
+    def unsure(faces: Faces, boxes: Array) -> Faces:
+        return Faces(rotation=faces.rotation, failure=["unsure" if b[0] == 1 else "" for b in boxes])
+
+    faces = run(Returns(unsure), samples_of(4), tmp_path)
+    assert np.isnan(faces.rotation).any(axis=(1, 2)).tolist() == [False, True, False, False]
+
+
+def test_parts_without_their_settings_are_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    with pytest.raises(RunStoppedError):
+        run(MeanColour(), samples_of(16, f008=b""), tmp_path, max_failures=0)
+    (tmp_path / PARTS / "run.json").unlink()
+    with pytest.raises(InputError, match="run.json is missing"):
+        run(MeanColour(), samples_of(16), tmp_path)
+
+
 def test_too_many_failures_stop_the_run_and_keep_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
     bad = {f"f{i:03d}": b"" for i in (5, 9, 10)}
     with pytest.raises(
-        RunStoppedError, match=r"3 faces have failed, more than --max-failures 2; the last: f010: f010.jpg: the file is empty"
+        RunStoppedError,
+        match=r"3 faces have failed, more than --max-failures 2; the last: f010: unreadable image: f010.jpg: the file is empty",
     ):
         run(MeanColour(), samples_of(16, **bad), tmp_path, max_failures=2)
     assert len(list((tmp_path / PARTS).glob("part-*.h5"))) == 2

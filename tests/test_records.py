@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpbench import records
+from hpbench import provenance
 from hpbench.errors import InputError
+from hpbench.provenance import environment, fresh_facts, git_state
 from hpbench.records import (
     SCHEMA,
     DatasetFacts,
@@ -23,9 +24,6 @@ from hpbench.records import (
     ProtocolFacts,
     Record,
     Score,
-    environment,
-    fresh_facts,
-    git_state,
     read_record,
 )
 
@@ -167,7 +165,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a.json").write_bytes(b'{"schema": 1, "x": "\xff"}')
     refused(tmp_path / "a.json")
     path = a_record().write(tmp_path, ERRORS)
-    monkeypatch.setattr(records, "MAX_RECORD_BYTES", 100)
+    monkeypatch.setattr("hpbench.records.MAX_RECORD_BYTES", 100)
     refused(path, "too large")
 
 
@@ -250,7 +248,7 @@ def test_state_of_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     package = tmp_path / "hpbench"
     package.mkdir()
     (package / "records.py").write_text("1\n")
-    monkeypatch.setattr(records, "__file__", str(package / "records.py"))
+    monkeypatch.setattr(provenance, "__file__", str(package / "records.py"))
     assert git_state() is None
 
     def git(*arguments: str) -> str:
@@ -276,3 +274,26 @@ def test_facts_of_now_are_json() -> None:
     json.dumps(facts, allow_nan=False)
     assert facts["schema"] == SCHEMA and facts["date"].endswith("+00:00")
     assert environment()["libraries"]["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda d: d["scores"][0].update(higher_is_better=True), "another unit or direction"),
+        (lambda d: d["scores"][0].update(value=-5.0), "a negative value"),
+        (lambda d: d["scores"][0].update(ci95=[3.0, 1.0]), "ends before it begins"),
+        (lambda d: d["scores"][0].update(n_failed=10_000), "counts that cannot be"),
+        (lambda d: d["scores"][0].update(metric="mae(convention=300wlp)"), "did you mean"),
+        (lambda d: d.update(coverage=17.0), "coverage of 17"),
+        (lambda d: d["dataset"].update(n_found=3, n_expected=4, verified=True), "edited by hand"),
+        (lambda d: d["model"].update(name="a\nb"), "printable"),
+        (lambda d: d["model"].update(name=""), "printable"),
+        (lambda d: d["model"].update(name="x" * 500), "at most 200"),
+    ],
+)
+def test_records_that_cannot_be_are_refused(tmp_path: Path, edit: object, words: str) -> None:
+    path = a_record().write(tmp_path, ERRORS)
+    data = json.loads(path.read_text())
+    edit(data)  # type: ignore[operator]
+    path.write_text(json.dumps(data))
+    refused(path, words)

@@ -46,8 +46,9 @@ class DatasetCard:
         Landmark scheme of the labels.
     archives : tuple of str
         Names under which the official archive circulates.
-    statistics : mapping of str to float
-        Facts about the complete labels, checked by `hpbench.readers`: a data set whose labels differ is unverified.
+    statistics : mapping
+        Split -> annotation ("default" for a data set with one) -> facts about the complete labels, those of
+        `hpbench.readers.dataset.label_statistics`: a data set whose labels differ is unverified.
     options : table
         For the reader.
     """
@@ -69,7 +70,7 @@ class DatasetCard:
     convention: str = ""
     scheme: str = ""
     archives: tuple[str, ...] = ()
-    statistics: dict[str, float] = field(default_factory=dict)
+    statistics: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     folder: Path = field(default=Path(), init=False)
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from ..checked import build, read_toml
 from ..errors import InputError, did_you_mean
+from ..metrics import parse_metric
 from .datasets import DatasetCard, dataset_card, dataset_cards, split_ids
 
 __all__ = ["Exclude", "Protocol", "Subset", "protocol_named", "protocols_of"]
@@ -131,6 +132,7 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     ):  # fmt: skip
         if problem[0]:
             raise InputError(f"{path}: {problem[1]}.")
+    _check_metrics(protocol, path)
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     digest = hashlib.sha256(canonical)
     # the list as text, not as a file's bytes: a checkout with CRLF is the same protocol
@@ -138,3 +140,23 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     digest.update("\n".join(listed if listed is not None else [f"open: {card.splits[protocol.split]}"]).encode())
     object.__setattr__(protocol, "sha256", digest.hexdigest())
     return protocol
+
+
+def _check_metrics(protocol: Protocol, path: Path) -> None:
+    """Metric texts are known, canonical and single; charges are of these metrics and no reward."""
+    for text in protocol.metrics:
+        try:
+            canonical = parse_metric(text).text
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        if canonical != text:
+            raise InputError(f"{path}: write the metric {text!r} as {canonical!r}.")
+    if len(set(protocol.metrics)) < len(protocol.metrics):
+        raise InputError(f"{path}: a metric stands twice in metrics.")
+    for text, charge in protocol.failures.items():
+        if text not in protocol.metrics:
+            raise InputError(f"{path}: failures names {text!r}: {did_you_mean(text, protocol.metrics)}")
+        if charge < 0:
+            raise InputError(f"{path}: the charge of {text} is {charge:g}: a failed face is not rewarded.")
+    if protocol.version < 1:
+        raise InputError(f"{path}: version {protocol.version} must be 1 or more.")

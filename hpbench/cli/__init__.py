@@ -75,12 +75,21 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = 2
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except (OSError, UnicodeError) as error:  # a name that is too long, a full disk: what no command foresaw
+        if isinstance(error, BrokenPipeError):
+            code = _reader_gone()
+        else:
+            click.echo(f"hpbench: {error}.", err=True)
+            code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _reader_gone() -> int:
+    """The reader of our output went away, as `| head` does: no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
 def _interrupted() -> int:
-    click.echo("\nhpbench: interrupted; finished parts are kept, the same command goes on from there.", err=True)
+    click.echo("\nhpbench: interrupted; of a run, finished parts are kept, and the same command goes on from there.", err=True)
     return 130

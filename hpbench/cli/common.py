@@ -46,7 +46,7 @@ class TerminalProgress(Progress):
         self._bar: Any = None
 
     def start(self, done: int, total: int) -> None:
-        if sys.stderr.isatty():
+        if sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, initial=done, unit="face", file=sys.stderr)

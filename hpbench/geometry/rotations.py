@@ -14,7 +14,7 @@ name           rotation                    used by
 ``opal23``     ``300w-lp`` with -yaw        annotation lists of opal23_headpose
 =============  ==========================  ======================================================================
 
-The first was proved on the 3D points of AFLW2000-3D (tests/test_rotations_realdata.py).  ``6drepnet`` is kept because
+The first was proved on the 3D points of AFLW2000-3D (tests/test_rotations.py).  ``6drepnet`` is kept because
 its numbers are in circulation: the same triple means a rotation 13 degrees away on average over AFLW2000-3D.
 """
 

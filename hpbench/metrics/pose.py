@@ -10,9 +10,9 @@ Conventions
 -----------
 Angles are yaw, pitch, roll in degrees, in the named Euler convention (`hpbench.geometry.rotations`).  Where truth or
 prediction came as angles in that convention they are used as given, otherwise they are taken from the rotation.
-A rotation has two Euler triples, and a prediction that came as a matrix has not chosen one: it is read as the principal
-triple (middle angle within 90 degrees), except for a face whose own label lies beyond 90, where the equivalent triple
-counts if it is nearer.  So the truth as matrices scores 0 there too (7 faces of AFLW2000-3D), and nothing else changes.
+A rotation has two Euler triples, and a prediction that came as a matrix has not chosen one: the one nearer to the label
+counts.  They differ by 180 degrees in two angles, so this matters only where the middle angle is near or beyond 90
+degrees (or for a prediction that is wild): there a tiny rotation error would otherwise cost 120 degrees.
 
 Metrics
 -------
@@ -57,7 +57,8 @@ def _fold180(truth: Array, prediction: Array) -> Array:
 
 def _wrapped_yaw(truth: Array, prediction: Array) -> Array:
     errors = np.abs(prediction - truth)
-    errors[:, 0] = np.minimum(errors[:, 0], 360.0 - errors[:, 0])
+    yaw = errors[:, 0] % 360.0
+    errors[:, 0] = np.minimum(yaw, 360.0 - yaw)
     return errors
 
 
@@ -66,8 +67,10 @@ FORMULAS = {"wrap": _wrap, "plain": _plain, "fold180": _fold180, "best-triple": 
 
 def angles_deg(faces: Faces, convention: str) -> tuple[Array, bool]:
     """Yaw, pitch, roll of faces in a convention, (N, 3) degrees, and whether they are the raw ones of the file."""
-    if faces.euler_deg is not None and faces.convention == convention:
-        return faces.euler_deg, True
+    if faces.euler_deg is not None and faces.convention is not None:
+        given, wanted = convention_named(faces.convention), convention_named(convention)
+        if given.order == wanted.order:  # only signs differ: the raw angles stay what they are
+            return faces.euler_deg * np.array(given.signs) * np.array(wanted.signs), True
     if faces.rotation is None:
         return np.full((len(faces), 3), np.nan), False
     return euler_from_rotation(faces.rotation, convention), False
@@ -87,9 +90,6 @@ def mae_deg(
     if formula == "best-triple" or (formula == "wrap" and not raw):
         other = error(true_deg, equivalent_euler_deg(predicted_deg, convention))
         nearer = other.sum(axis=1) < errors.sum(axis=1)
-        if formula == "wrap":
-            middle = ANGLES.index(convention_named(convention).order[1])
-            nearer &= np.abs(wrap_deg(true_deg[:, middle])) > 90.0
         errors = np.where(nearer[:, None], other, errors)
     errors[np.isnan(errors).any(axis=1)] = np.nan
     return errors.mean(axis=1) if angle == "mean" else errors[:, ANGLES.index(angle)]

@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 RESAMPLES = 10_000
 SEED = 20_201_221  # fixed: the same predictions give the same interval everywhere
 LEVEL = 0.95
-_CHUNK = 500
+_COUNTS_IN_MEMORY = 8_000_000  # of one batch of resamples: 64 MB
 
 
 def bootstrap_intervals(
@@ -60,8 +60,9 @@ def bootstrap_intervals(
     both = np.concatenate([filled, weights], axis=1)
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, k))
-    for start in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - start)
+    batch = max(1, min(500, _COUNTS_IN_MEMORY // n))
+    for start in range(0, resamples, batch):
+        size = min(batch, resamples - start)
         drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
         sums = counts @ both

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.metadata
@@ -43,12 +44,23 @@ def create_model(name: str, *, weights: Path | None = None, device: str = "auto"
     MissingDataError
         Weights or an optional package that are not there.
     """
+    with contextlib.redirect_stdout(sys.stderr):  # stdout is for data; a model may print
+        return _create(name, weights, device, arguments)
+
+
+def _create(name: str, weights: Path | None, device: str, arguments: Mapping[str, Any] | None) -> Model:
     target, card, digest = _find(name)
     given = dict(arguments or {})
     for key in ("weights", "device", "card"):
         if key in given:
             raise InputError(f"--model-arg {key}: use --{key}." if key != "card" else "--model-arg card: give the card as the model.")
     model = _construct(target, name, card, weights, device, given)
+    if not isinstance(getattr(model, "name", ""), str) or not str(getattr(model, "name", "")).isprintable():
+        raise InputError(f"model {name!r}: its name must be printable text, got {model.name!r:.60}.")
+    if not isinstance(model.batch_size, int) or model.batch_size < 1:
+        raise InputError(f"model {name!r}: its batch_size must be a whole number of at least 1, got {model.batch_size!r:.60}.")
+    if not isinstance(model.weights_sha256, str | None):
+        raise InputError(f"model {name!r}: its weights_sha256 must be text or None, got {model.weights_sha256!r:.60}.")
     if not getattr(model, "name", ""):
         model.name = card.id if card else type(model).__name__
     if card is not None and model.version == Model.version:
@@ -96,7 +108,7 @@ def _find(name: str) -> tuple[Callable[..., Any], ModelCard | None, str]:
     if name in plugins:
         try:
             return plugins[name].load(), None, ""
-        except Exception as error:  # a broken plug-in is its own fault, not a traceback of ours
+        except (Exception, SystemExit) as error:  # a broken plug-in is its own fault, not a traceback of ours
             raise InputError(f"model {name!r}: the entry point {plugins[name].value} cannot be loaded ({_reason(error)}).") from None
     if colon:
         return _from_module(file, attribute), None, ""
@@ -125,7 +137,7 @@ def _from_module(module: str, attribute: str) -> Callable[..., Any]:
         raise
     except ModuleNotFoundError as error:
         raise InputError(f"model {module}:{attribute}: no module {error.name!r} can be imported from here.") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"model {module}:{attribute}: importing it failed ({_reason(error)}).") from None
     return _attribute(loaded, attribute, module)
 
@@ -148,8 +160,8 @@ def _from_file(path: Path, attribute: str) -> Callable[..., Any]:
         raise
     except SyntaxError as error:
         raise InputError(f"{path}: line {error.lineno} is no Python ({error.msg}).") from None
-    except Exception as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+    except (Exception, SystemExit) as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()]
         where = f"line {lines[-1]} fails" if lines else "fails"
         raise InputError(f"{path}: {where} on import ({_reason(error)}).") from None
     return _attribute(module, attribute, str(path))
@@ -190,7 +202,7 @@ def _construct(
         model = target(**keywords)
     except HpbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"model {name!r} cannot be made ({_reason(error)}).") from None
     if not isinstance(model, Model):
         predict = getattr(model, "predict", None)

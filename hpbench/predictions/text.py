@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,19 @@ from ..atomic import write_atomic
 from ..errors import InputError, did_you_mean
 from .schema import COLUMNS, DECLARATIONS, TEXT_COLUMNS, first_line
 
-__all__ = ["read_csv", "read_jsonl", "write_csv", "write_jsonl"]
+__all__ = [
+    "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_table", "jsonl_columns", "jsonl_rows", "read_csv", "read_jsonl",
+    "write_csv", "write_jsonl",
+]  # fmt: skip
 
-_CSV_GROUPS = {  # column family -> pattern of its column names
+CSV_GROUPS = {  # column family -> pattern of its column names
     "euler_deg": re.compile(r"(yaw|pitch|roll)_deg"),
     "rotation": re.compile(r"r([012])([012])"),
     "landmarks": re.compile(r"([xy])(\d+)"),
     "visibility": re.compile(r"v(\d+)"),
 }
+
+MAX_NUMBERS = 1 << 28  # of one column: rows without a value take as much memory as those with one
 
 _SHAPES = {"euler_deg": (3,), "rotation": (3, 3)}
 
@@ -32,6 +38,8 @@ _SHAPES = {"euler_deg": (3,), "rotation": (3, 3)}
 def _csv_names(family: str, points: int) -> list[str]:
     if family == "euler_deg":
         return ["yaw_deg", "pitch_deg", "roll_deg"]
+    if family == "box_xyxy_px":
+        return ["box_x0", "box_y0", "box_x1", "box_y1"]
     if family == "rotation":
         return [f"r{i}{j}" for i in range(3) for j in range(3)]
     if family == "landmarks":
@@ -40,7 +48,16 @@ def _csv_names(family: str, points: int) -> list[str]:
 
 
 def read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    text = io.StringIO(_read_text(path))
+    header, body, declarations = csv_table(_read_text(path), path)
+    families, others = csv_families(header)
+    if others:
+        raise InputError(f"{path}: unknown column {others[0]!r:.60}: {_column_hint(header, others[0])}")
+    return csv_columns(path, header, body, families), declarations
+
+
+def csv_table(content: str, path: Path | str) -> tuple[list[str], list[list[str]], dict[str, Any]]:
+    """Header, rows and declarations of a CSV file's text; `path` is what errors call it."""
+    text = io.StringIO(content)
     declarations: dict[str, Any] = {}
     start = number = 0
     while (line := text.readline()) and (not line.strip(" ,\t\n") or line.startswith(("#", '"#'))):
@@ -73,20 +90,24 @@ def read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     for number, row in enumerate(body):
         if len(row) != len(header):
             raise InputError(f"{path}: row {number + 1} has {len(row)} cells, the header {len(header)}.")
-    return _csv_columns(path, header, body), declarations
+    return header, body, declarations
 
 
-def _csv_columns(path: Path, header: list[str], body: list[list[str]]) -> dict[str, Any]:
-    where = {name: i for i, name in enumerate(header)}
+def csv_families(header: list[str], groups: Mapping[str, re.Pattern[str]] = CSV_GROUPS) -> tuple[dict[str, list[str]], list[str]]:
+    """The names of a header's columns of numbers by family, and the names that are neither in one nor columns of text."""
     families: dict[str, list[str]] = {}
+    others: list[str] = []
     for name in header:
         if name in TEXT_COLUMNS:
             continue
-        family = next((f for f, pattern in _CSV_GROUPS.items() if pattern.fullmatch(name)), None)
-        if family is None:
-            known = ["sample_id", "failure", *_csv_names("euler_deg", 0), *_csv_names("rotation", 0), "x0", "y0", "v0"]
-            raise InputError(f"{path}: unknown column {name!r:.60}: {did_you_mean(name, known)}")
-        families.setdefault(family, []).append(name)
+        family = next((f for f, pattern in groups.items() if pattern.fullmatch(name)), None)
+        (others if family is None else families.setdefault(family, [])).append(name)
+    return families, others
+
+
+def csv_columns(path: Path | str, header: list[str], body: list[list[str]], families: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The columns of text, and each family of numbers as one array."""
+    where = {name: i for i, name in enumerate(header)}
     columns: dict[str, Any] = {n: [row[where[n]] for row in body] for n in TEXT_COLUMNS if n in where}
     for family, names in families.items():
         points = (len(names) + 1) // 2 if family == "landmarks" else len(names)
@@ -98,11 +119,11 @@ def _csv_columns(path: Path, header: list[str], body: list[list[str]]) -> dict[s
         for j, name in enumerate(wanted):
             cells = [row[where[name]] for row in body]
             try:
-                values[:, j] = [_number(c) for c in cells]
+                values[:, j] = [cell_number(c) for c in cells]
             except ValueError:
                 bad = next(i for i, c in enumerate(cells) if not _is_number(c))
                 raise InputError(f"{path}: row {bad + 1}, column {name!r}: {cells[bad]!r:.40} is no number.") from None
-        shape = {"euler_deg": (3,), "rotation": (3, 3), "landmarks": (points, 2), "visibility": (points,)}[family]
+        shape = {"rotation": (3, 3), "landmarks": (points, 2)}.get(family, (len(wanted),))
         columns[family] = values.reshape(len(body), *shape)
     return columns
 
@@ -131,8 +152,18 @@ def write_csv(path: Path, columns: dict[str, Any], declarations: dict[str, str])
 
 
 def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    header, body = jsonl_rows(_read_text(path), path)
+    present = dict.fromkeys(key for row in body for key in row)
+    for key in present:
+        if key not in COLUMNS:
+            raise InputError(f"{path}: unknown key {key!r:.60}: {did_you_mean(key, COLUMNS)}")
+    return jsonl_columns(path, body, present), header
+
+
+def jsonl_rows(content: str, path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The header object and the rows of a JSONL file's text."""
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(_read_text(path).split("\n"), 1):  # not splitlines: a JSON text may hold U+2028
+    for number, line in enumerate(content.split("\n"), 1):  # not splitlines: a JSON text may hold U+2028
         if not line.strip():
             continue
         try:
@@ -144,13 +175,13 @@ def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         rows.append(row)
     if not rows or "sample_id" in rows[0]:
         raise InputError(f'{path}: the first line must be a header object, e.g. {{}} or {{"convention": "300w-lp"}}.')
-    header, body = rows[0], rows[1:]
-    present = dict.fromkeys(key for row in body for key in row)
-    for key in present:
-        if key not in COLUMNS:
-            raise InputError(f"{path}: unknown key {key!r:.60}: {did_you_mean(key, COLUMNS)}")
+    return rows[0], rows[1:]
+
+
+def jsonl_columns(path: Path | str, body: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+    """The columns of these keys: text, or arrays of numbers."""
     columns: dict[str, Any] = {}
-    for key in present:
+    for key in keys:
         if key == "sample_id":
             for number, row in enumerate(body):
                 if not isinstance(row.get(key), str):
@@ -160,10 +191,10 @@ def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             columns[key] = [str(row.get(key) or "") for row in body]
         else:
             columns[key] = _jsonl_column(path, key, body)
-    return columns, header
+    return columns
 
 
-def _jsonl_column(path: Path, key: str, body: list[dict[str, Any]]) -> np.ndarray:
+def _jsonl_column(path: Path | str, key: str, body: list[dict[str, Any]]) -> np.ndarray:
     arrays: list[np.ndarray | None] = []
     for number, row in enumerate(body):
         value = row.get(key)
@@ -181,6 +212,8 @@ def _jsonl_column(path: Path, key: str, body: list[dict[str, Any]]) -> np.ndarra
         shape = _SHAPES[key]
     else:
         raise InputError(f"{path}: {key} is null in every row: leave it out.")
+    if math.prod(shape) * len(arrays) > MAX_NUMBERS:
+        raise InputError(f"{path}: {key} of shape {shape} in {len(arrays)} rows is too much: does one row hold a whole list?")
     for number, array in enumerate(arrays):
         if array is not None and array.shape != shape:
             raise InputError(f"{path}: row {number + 1}: {key} has shape {array.shape}, the other rows {shape}.")
@@ -223,7 +256,8 @@ def _read_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
-def _number(cell: str) -> float:
+def cell_number(cell: str) -> float:
+    """The number in a cell, NaN for an empty one; `ValueError` where it is none."""
     if "_" in cell:  # digits grouped as in Python's source
         raise ValueError(cell)
     return float(cell) if cell.strip() else math.nan
@@ -231,7 +265,19 @@ def _number(cell: str) -> float:
 
 def _is_number(cell: str) -> bool:
     try:
-        _number(cell)
+        cell_number(cell)
     except ValueError:
         return False
     return True
+
+
+def _column_hint(header: list[str], name: str) -> str:
+    """What an unknown column may be meant for: the common names of other tools first."""
+    if all(_is_number(cell) for cell in header[1:]) and len(header) > 1:
+        return "the header line is missing? It names the columns: sample_id,yaw_deg,pitch_deg,roll_deg."
+    known = ["sample_id", *_csv_names("euler_deg", 0), "r00", "x0", "y0", "v0", "failure"]
+    alias = {"image": "sample_id", "img": "sample_id", "file": "sample_id", "filename": "sample_id", "name": "sample_id", "id": "sample_id"}
+    alias |= {angle: f"{angle}_deg" for angle in ("yaw", "pitch", "roll")}
+    if name.lower() in alias:
+        return f"did you mean {alias[name.lower()]!r}?"
+    return f"{did_you_mean(name, known)} Columns are {', '.join(known)} ... and nothing else: remove what is no prediction."

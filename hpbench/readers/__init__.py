@@ -14,7 +14,19 @@ from .sources import data_roots
 __all__ = ["READERS", "Dataset", "load"]
 
 READERS = {  # the name a card gives -> code, imported when asked for
+    "300w-lp": "w300lp:W300LP",
+    "panoptic": "panoptic:Panoptic",
+    "table": "generic:Table",
+    "aflw": "aflw:AFLW",
+    "aflw-release": "aflw_release:AFLWRelease",
     "aflw2000": "aflw2000:AFLW2000",
+    "biwi": "biwi:Biwi",
+    "merl-rav": "merl_rav:MERLRAV",
+    "300w": "ibug300w:IBUG300W",
+    "menpo": "menpo:Menpo",
+    "cofw": "cofw:COFW",
+    "cofw68": "cofw68:COFW68",
+    "wflw": "wflw:WFLW",
 }
 
 

@@ -20,6 +20,7 @@ __all__ = ["archive_members"]
 
 MAX_TAR_BYTES = 512 << 20
 
+_PART = re.compile(r".*\.(zip\.\d{3}|z\d{2})", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 # of the others, zipfile unpacks a block whole, however large it becomes; no official archive uses them
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -27,6 +28,8 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 def archive_members(path: Path) -> list[DataFile]:
     """The files of an archive; `InputError` naming it where it cannot be read or is not to be trusted."""
+    if _PART.fullmatch(path.name):
+        raise InputError(f"{path}: one part of a split archive: join all its parts to one file first, in their order.")
     try:
         is_tar = not zipfile.is_zipfile(path) and tarfile.is_tarfile(path)
     except Exception as error:  # what a damaged file makes of a guess

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,10 @@ __all__ = ["Dataset", "label_statistics"]
 
 Array = npt.NDArray[Any]
 
+STATISTICS = (
+    "faces", "any_angle_above_99_deg", "mean_abs_yaw_deg", "mean_abs_pitch_deg", "mean_abs_roll_deg", "pose_order_deg",
+    "labelled_points", "mean_x_px", "mean_y_px", "landmark_order_px", "occluded_points",
+)  # fmt: skip
 STATISTICS_TOLERANCE = 1e-3  # degrees or counts; the facts on a card are printed with four decimals
 
 
@@ -30,6 +35,8 @@ class Dataset(abc.ABC):
     files : list of DataFile
         Everything that lies in the data roots.
     """
+
+    default_labels = ""  # the name of the annotation that "" means, where there are several
 
     def __init__(self, card: DatasetCard, files: list[DataFile]) -> None:
         self.card = card
@@ -58,6 +65,13 @@ class Dataset(abc.ABC):
     @abc.abstractmethod
     def samples_of(self, ids: list[str], boxes: str) -> Iterator[Sample]:
         """What a model may see of these faces, in this order; images are read when asked for."""
+
+    def fingerprint(self) -> str:
+        """Changes when a file of the data roots is added, removed or changed: a run is continued on the same data only."""
+        digest = hashlib.sha256()
+        for file in sorted(self.files, key=lambda f: f.name):
+            digest.update(f"{file.name}|{file.size}|{file.stamp}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
 
     def foreign_ids(self) -> list[str]:
         """Ids of files that look like the dataset's and are on none of its lists; a run says how many it passes over."""
@@ -100,28 +114,57 @@ class Dataset(abc.ABC):
             raise InputError(f"dataset {self.card.id!r} has no boxes {name!r}: {did_you_mean(name, self.card.boxes)}")
         return name or self.card.default_boxes
 
-    def wrong_statistics(self, truth: Faces) -> list[str]:
-        """How the labels differ from the facts on the card; empty where they agree or the card states none."""
+    def stated_statistics(self, split: str, labels: str = "") -> dict[str, float]:
+        """The card's facts about a complete split with an annotation; empty where it states none.
+
+        An annotation derived from the default one (``derived-pose``) has no facts of its own: its landmarks must be those.
+        """
+        stated = self.card.statistics.get(split, {})
+        default = self.default_labels or "default"
+        return stated.get(labels or default) or stated.get(default, {})
+
+    def wrong_statistics(self, split: str, labels: str, truth: Faces) -> list[str]:
+        """How the labels of a complete split differ from the facts on the card; empty where they agree or none are stated."""
         have = label_statistics(truth)
         wrong = []
-        for name, expected in self.card.statistics.items():
+        for name, expected in self.stated_statistics(split, labels).items():
+            if name not in STATISTICS and not name.startswith("count_"):
+                raise InputError(f"{self.card.folder / 'card.toml'}: unknown statistic {name!r}: {did_you_mean(name, STATISTICS)}")
             if name not in have:
-                raise InputError(f"{self.card.folder / 'card.toml'}: unknown statistic {name!r}: {did_you_mean(name, have)}")
-            if not abs(have[name] - expected) <= STATISTICS_TOLERANCE:
+                wrong.append(f"{name} cannot be computed: such labels are missing")
+            elif not abs(have[name] - expected) <= STATISTICS_TOLERANCE:
                 wrong.append(f"{name} is {have[name]:.4f}, not {expected:.4f}")
         return wrong
 
 
 def label_statistics(truth: Faces) -> dict[str, float]:
-    """Facts about the raw Euler labels that tell one set of labels from another.
+    """Facts about labels that tell one set of labels from another.
 
-    ``faces``, ``any_angle_above_99_deg`` (count), and over the other faces ``mean_abs_{yaw,pitch,roll}_deg``.
+    ``faces``; of raw Euler angles ``any_angle_above_99_deg`` (count) and, over the other faces,
+    ``mean_abs_{yaw,pitch,roll}_deg``; of landmarks ``mean_x_px``, ``mean_y_px`` and ``labelled_points`` (count);
+    ``occluded_points`` (count); ``count_<attribute>`` of 0/1 attributes.  ``pose_order_deg`` and ``landmark_order_px``
+    weigh the rows by their place in sorted order, so that labels given to the wrong faces are told too.
     """
     facts = {"faces": float(len(truth))}
-    if truth.euler_deg is not None and len(truth):
-        above = (np.abs(truth.euler_deg) > 99.0).any(axis=1)
+    if not len(truth):
+        return facts
+    place = (np.arange(len(truth)) + 1.0) / len(truth)
+    if truth.euler_deg is not None:
+        size = np.abs(truth.euler_deg)
+        above = (size > 99.0).any(axis=1)
         facts["any_angle_above_99_deg"] = float(above.sum())
-        if not above.all():
-            means = np.abs(truth.euler_deg[~above]).mean(axis=0)
+        kept = ~above & np.isfinite(size).all(axis=1)
+        if kept.any():
+            means = size[kept].mean(axis=0)
             facts |= {f"mean_abs_{name}_deg": float(v) for name, v in zip(("yaw", "pitch", "roll"), means, strict=True)}
+            facts["pose_order_deg"] = float((size[kept].mean(axis=1) * place[kept]).mean())
+    if truth.landmarks is not None and np.isfinite(truth.landmarks).any():
+        facts["labelled_points"] = float(np.isfinite(truth.landmarks).all(axis=2).sum())
+        facts |= {f"mean_{axis}_px": float(np.nanmean(truth.landmarks[..., i])) for i, axis in enumerate("xy")}
+        facts["landmark_order_px"] = float(np.nanmean(truth.landmarks * place[:, None, None]))
+    if truth.occlusion is not None:
+        facts["occluded_points"] = float(np.isin(truth.occlusion, (1, 2)).sum())
+    for name, values in truth.attributes.items():
+        if set(np.unique(values.astype(str))) <= {"0", "1"}:
+            facts[f"count_{name}"] = float((values.astype(str) == "1").sum())
     return facts

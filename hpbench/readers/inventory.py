@@ -45,9 +45,9 @@ class Inventory:
     Attributes
     ----------
     wrong_statistics : tuple of str
-        How the labels of a complete first split differ from the card's facts.
+        How the labels of complete splits differ from the card's facts.
     statistics_checked : bool
-        Whether they could be compared: the card states some and that split is complete.
+        Whether any could be compared: the card states some of a split that is complete.
     foreign : tuple of str
         Label files that are on no list of the dataset.
     """
@@ -86,8 +86,9 @@ def inventory(dataset: Dataset) -> Inventory:
         missing = sorted(set(dataset.ids(split)) - set(found)) if split not in card.open_splits else []
         images = sum(i in with_image for i in found)
         counts.append(SplitCount(split, labels, dataset.n_expected(split), len(found), images, tuple(missing[:_FIRST])))
-    first = next(iter(card.splits))
-    complete = any(c.complete for c in counts if c.split == first and not c.labels)
-    checked = bool(card.statistics) and complete
-    wrong = dataset.wrong_statistics(dataset.truth(first)) if checked else []
-    return Inventory(card.id, tuple(counts), tuple(wrong), checked, tuple(dataset.foreign_ids()))
+    compared = [c for c in counts if c.complete and dataset.stated_statistics(c.split, c.labels)]
+    wrong: list[str] = []
+    for c in compared:
+        where = f"{c.split} {c.labels}".strip()
+        wrong += [f"{where}: {text}" for text in dataset.wrong_statistics(c.split, c.labels, dataset.truth(c.split, c.labels))]
+    return Inventory(card.id, tuple(counts), tuple(wrong), bool(compared), tuple(dataset.foreign_ids()))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 
-__all__ = ["read_mat"]
+__all__ = ["read_mat", "read_mat_strings"]
 
 Array = npt.NDArray[Any]
 
@@ -31,6 +31,7 @@ MAX_READS = 20_000  # of a v4 file; one of labels takes some dozen
 _NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 _CLASSES = dict(enumerate(("cell", "struct", "object", "char", "sparse", *_NUMERIC, "function", "opaque", "object"), start=1))
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}  # how numbers are stored
+_TEXTS = {1: "latin1", 2: "latin1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}  # how letters are stored
 _MATRIX, _COMPRESSED = 14, 15  # types of element on the top level
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -42,7 +43,7 @@ class _Variable(NamedTuple):
     load: Callable[[], Array]
 
 
-def read_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[np.float64]]:
+def read_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]], *, logical: bool = False) -> dict[str, npt.NDArray[np.float64]]:
     """Numeric variables of a .mat file.
 
     Parameters
@@ -53,6 +54,8 @@ def read_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
         What an error calls it.
     shapes : mapping
         Wanted variable -> its exact shape; each is required.
+    logical : bool
+        Whether truth values are read too, as 0 and 1 (of v5 files).
 
     Returns
     -------
@@ -63,30 +66,69 @@ def read_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
     InputError
         Truncated, not a .mat, a variable missing or twice there, of another shape, not numeric, or not finite.
     """
+    _refuse_at_once(data, name)
+    try:
+        present = _variables_v4(data) if 0 in data[:4] else list(_variables_v5(data))
+        return {variable: _load(present, name, variable, shape, logical) for variable, shape in shapes.items()}
+    except InputError:
+        raise
+    except Exception as error:  # struct, zlib, NumPy and SciPy raise a dozen kinds for damaged files
+        raise _unreadable(name, error) from None
+
+
+def read_mat_strings(data: bytes, name: str, variable: str, shape: tuple[int, int]) -> list[str]:
+    """A cell array of texts of a v5 .mat file, such as a list of file names.
+
+    Parameters
+    ----------
+    data, name
+        As for `read_mat`.
+    variable : str
+    shape : (rows, columns)
+        Its exact shape.
+
+    Returns
+    -------
+    list of rows * columns str, in MATLAB's order (columns first).
+    """
+    _refuse_at_once(data, name)
+    try:
+        found = [v for v in _variables_v5(data) if v.name == variable]
+        if len(found) != 1:
+            raise InputError(f"{name}: {variable} is {'not in it' if not found else 'in it twice'}.")
+        if found[0].kind != "cell":
+            raise InputError(f"{name}: {variable} is of class {found[0].kind}, expected a cell array of texts.")
+        if found[0].shape != shape:
+            raise InputError(f"{name}: {variable} has shape {str(found[0].shape)[:60]}, expected {shape}.")
+        return [str(text) for text in found[0].load()]
+    except InputError:
+        raise
+    except Exception as error:  # as above
+        raise _unreadable(name, error) from None
+
+
+def _refuse_at_once(data: bytes, name: str) -> None:
     if len(data) > MAX_MAT_BYTES:
         raise InputError(f"{name}: {len(data)} bytes is no label file.")
     if not data:
         raise InputError(f"{name}: the file is empty.")
     if data.startswith((_HDF5, b"MATLAB 7.3 MAT-file")) or data[512:520] == _HDF5:
         raise InputError(f"{name}: a MATLAB v7.3 file (HDF5), expected v7 or older: saved again by a newer MATLAB?")
-    try:
-        present = _variables_v4(data) if 0 in data[:4] else list(_variables_v5(data))
-        return {variable: _load(present, name, variable, shape) for variable, shape in shapes.items()}
-    except InputError:
-        raise
-    except Exception as error:  # struct, zlib, NumPy and SciPy raise a dozen kinds for damaged files
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
-        raise InputError(f"{name}: not a MATLAB file that can be read: truncated, or another kind of file? ({reason})") from None
 
 
-def _load(present: list[_Variable], name: str, variable: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _unreadable(name: str, error: Exception) -> InputError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+    return InputError(f"{name}: not a MATLAB file that can be read: truncated, or another kind of file? ({reason})")
+
+
+def _load(present: list[_Variable], name: str, variable: str, shape: tuple[int, ...], logical: bool) -> npt.NDArray[np.float64]:
     found = [v for v in present if v.name == variable]
     if not found:
         names = sorted({v.name if v.name.isprintable() else ascii(v.name) for v in present})
         raise InputError(f"{name}: there is no {variable} in it (it holds {', '.join(names[:12])[:200] or 'nothing'}).")
     if len(found) > 1:
         raise InputError(f"{name}: {variable} is in it twice: which one is meant?")
-    if found[0].kind not in _NUMERIC:
+    if found[0].kind not in _NUMERIC and not (logical and found[0].kind == "logical"):
         raise InputError(f"{name}: {variable} is of class {found[0].kind}, expected numbers.")
     if found[0].shape != shape:
         raise InputError(f"{name}: {variable} has shape {str(found[0].shape)[:60]}, expected {shape}.")
@@ -110,8 +152,11 @@ def _variables_v5(data: bytes) -> Iterator[_Variable]:
             raise ValueError("a variable without flags")
         (flags,) = struct.unpack_from(f"{order}I", parts[0][1])
         kind = "logical" if flags & 0x200 else _CLASSES.get(flags & 0xFF, "unknown")
-        shape = tuple(int(n) for n in np.frombuffer(parts[1][1], f"{order}i4")) if kind in _NUMERIC else ()
+        shape = tuple(int(n) for n in np.frombuffer(parts[1][1], f"{order}i4")) if kind in (*_NUMERIC, "logical", "cell") else ()
         name = parts[1 if kind == "opaque" else 2][1].decode("latin1")
+        if kind == "cell":
+            yield _Variable(name, kind, shape, lambda element=element, shape=shape: _cell_texts(element, order, shape))  # type: ignore[misc]
+            continue
 
         def load(parts: list[tuple[int, bytes]] = parts, shape: tuple[int, ...] = shape, is_complex: bool = bool(flags & 0x800)) -> Array:
             storage, content = parts[3]
@@ -121,6 +166,23 @@ def _variables_v5(data: bytes) -> Iterator[_Variable]:
             return value + 0j if is_complex else value
 
         yield _Variable(name, kind, shape, load)
+
+
+def _cell_texts(element: bytes, order: str, shape: tuple[int, ...]) -> Array:
+    """The texts in a cell array; an empty cell is an empty text."""
+    texts = []
+    for kind, cell in islice(_parts(element, order), 3, None):  # after flags, shape and name
+        if kind != _MATRIX:
+            raise ValueError(f"an element of type {kind} in a cell")
+        parts = list(islice(_parts(cell, order), 4))
+        if parts and (len(parts) < 4 or parts[0][1][0 if order == "<" else 3] != 4):  # class 4 is char
+            raise ValueError("a cell that holds no text")
+        storage, letters = parts[3] if parts else (2, b"")
+        codec = _TEXTS[storage]
+        texts.append(letters.decode(codec if codec in ("latin1", "utf-8") else f"{codec}-{'le' if order == '<' else 'be'}"))
+    if len(texts) != int(np.prod(shape)):
+        raise ValueError(f"{len(texts)} cells where {shape} are claimed")
+    return np.array(texts, dtype=object)
 
 
 def _elements(data: bytes, order: str) -> Iterator[bytes]:

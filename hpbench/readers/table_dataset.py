@@ -45,6 +45,7 @@ class TableDataset(Dataset):
 
     def __init__(self, card: DatasetCard, files: list[DataFile]) -> None:
         super().__init__(card, files)
+        self.default_labels = self.label_names[0]
         self._tables: dict[str, Faces | None] = {}
 
     @abc.abstractmethod
@@ -92,7 +93,7 @@ class TableDataset(Dataset):
         rows = table.rows_of(ids)
         if (rows < 0).any():
             raise InputError(f"{self.card.id}: face {ids[int(np.argmin(rows))]!r} has no {labels or 'default'} labels here.")
-        return table.take(rows)
+        return self._with_derived_pose(table.take(rows)) if labels == DERIVED_POSE else table.take(rows)
 
     def scheme(self, labels: str = "") -> str:
         table = self._table(labels)
@@ -108,17 +109,18 @@ class TableDataset(Dataset):
         labels = labels or self.label_names[0]
         if labels not in known:
             raise InputError(f"dataset {self.card.id!r} has no labels {labels!r}: {did_you_mean(labels, known)}")
+        if labels == DERIVED_POSE:  # the faces and points are the first annotation's; poses are derived for those asked for
+            table = self._table("")
+            return table if table is not None and table.landmarks is not None and table.scheme is not None else None
         if labels not in self._tables:
-            self._tables[labels] = self._derived() if labels == DERIVED_POSE else self.table(labels)
+            self._tables[labels] = self.table(labels)
         return self._tables[labels]
 
-    def _derived(self) -> Faces | None:
-        table = self._table("")
-        if table is None or table.landmarks is None or table.scheme is None:
-            return None
-        boxes = self.boxes_of("", [str(i) for i in table.sample_id])  # type: ignore[union-attr]
-        rotation = derived_rotation(table.landmarks, table.scheme, boxes, self.derived_pose_mean_face)
-        return replace(table, rotation=rotation, euler_deg=None, convention=None)
+    def _with_derived_pose(self, faces: Faces) -> Faces:
+        assert faces.landmarks is not None and faces.scheme is not None
+        boxes = self.boxes_of("", [str(i) for i in faces.sample_id])  # type: ignore[union-attr]
+        rotation = derived_rotation(faces.landmarks, faces.scheme, boxes, self.derived_pose_mean_face)
+        return replace(faces, rotation=rotation, euler_deg=None, convention=None)
 
     def _image(self, sample_id: str) -> ImageRef:
         file = self.image_file(sample_id)

@@ -1,0 +1,166 @@
+"""Predictions of a dataset, scored by its protocols into records: what `run` and `score` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .batches import UNREADABLE
+from .catalog import Protocol
+from .errors import InputError
+from .evaluate import evaluate, mixes_schemes, obstacle, refuse_unknown_ids
+from .faces import Faces
+from .geometry.rotations import geodesic_deg
+from .predictions import Predictions
+from .provenance import fresh_facts
+from .readers import Dataset
+from .records import DatasetFacts, ModelFacts, ProtocolFacts, Record, read_record
+
+__all__ = ["Remark", "score_protocols", "silent"]
+
+Remark = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Remarks of the Python API go nowhere; the command line prints them on stderr."""
+
+
+def score_protocols(
+    predictions: Predictions,
+    source: Dataset,
+    protocols: list[Protocol],
+    model: ModelFacts,
+    folder: Path,
+    *,
+    limit_ids: list[str] | None = None,
+    with_images: bool = False,
+    timing: dict[str, Any] | None = None,
+    mix_schemes: bool = False,
+    named: bool = False,
+    origin: str = "",
+    remark: Remark = silent,
+) -> list[Record]:
+    records: list[Record] = []
+    skipped: list[str] = []
+    facts = fresh_facts()
+    predictions_sha256 = predictions.faces.content_sha256()
+    all_ids = source.all_ids()
+    predicted = {str(i) for i in predictions.faces.sample_id}  # type: ignore[union-attr]
+    refuse_unknown_ids(predictions.faces, all_ids, origin)
+    here = sorted({i for p in protocols for i in source.found_ids(p.split)})
+    if predicted and here and predicted.isdisjoint(here):
+        where = f"{origin}: " if origin else ""
+        raise InputError(
+            f"{where}none of its {len(predicted)} rows is a face whose labels are here "
+            f"(the first row: {min(predicted)!r}; the first face here: {here[0]!r})."
+        )
+    for protocol in protocols:
+        scheme = source.scheme(protocol.labels)
+        problem = obstacle(protocol, scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
+        found_ids = source.found_ids(protocol.split, protocol.labels) if not problem else []
+        if not problem and not found_ids:
+            labels = f"{protocol.labels} labels" if protocol.labels else "labels"
+            problem = f"there are no {labels} of its split {protocol.split!r} in the data given"
+        if not problem and limit_ids is not None and not set(found_ids) & set(limit_ids):
+            problem = f"--limit leaves none of its faces (split {protocol.split!r})"
+        if not problem and not named and not predicted & set(found_ids):
+            problem = f"none of the {len(predicted)} predicted faces is one of its split {protocol.split!r} that is here"
+        if problem and named:
+            raise InputError(f"{protocol.reference} cannot be scored: {problem}.")
+        if problem:
+            skipped.append(f"{protocol.reference} is not scored: {problem}.")
+            continue
+        images_missing = with_images and bool(set(found_ids) - set(source.image_ids(protocol.split)))
+        truth, dataset_facts, notes = _truth(source, protocol, limit_ids, images_missing)
+        unreadable = _unreadable(predictions.faces, set(found_ids))
+        if unreadable:
+            notes.append(f"{unreadable} images could not be read: the faces are charged, but it is the data's fault")
+        if not predictions.boxes:
+            notes.append("boxes not stated")
+        if _looks_like_radians(truth, predictions.faces):
+            notes.append("all predicted angles are within 3.15 while the labels are not: radians? euler_deg is in degrees")
+        if mixes_schemes(protocol, scheme, predictions.faces):
+            notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {scheme} labels")
+        found = evaluate(protocol, truth, predictions.faces, expected_ids=all_ids, source=origin)
+        record = Record(
+            **facts,
+            protocol=ProtocolFacts(protocol.id, protocol.version, protocol.sha256),
+            dataset=dataset_facts,
+            model=model,
+            scores=found.scores,
+            subsets=found.subsets,
+            coverage=found.coverage,
+            failures=found.failures,
+            partial=limit_ids is not None or images_missing or unreadable > 0 or dataset_facts.n_found < dataset_facts.n_expected,
+            notes=(*notes, *found.notes),
+            predictions_sha256=predictions_sha256,
+            truth_sha256=truth.content_sha256(),
+            timing=timing,
+        )
+        record = _with_known_timing(record, folder)
+        record.write(folder, found.errors)
+        records.append(record)
+    if not records:
+        where = f"{origin}: " if origin else ""
+        raise InputError(f"{where}nothing could be scored: {' '.join(skipped) or source.card.id + ' has no protocols.'}")
+    for text in skipped:
+        remark(text)
+    remark(f"written to {folder}")
+    return records
+
+
+def _unreadable(faces: Faces, ids: set[str]) -> int:
+    """How many of these faces failed because their image could not be read."""
+    if faces.failure is None:
+        return 0
+    return sum(str(r).startswith(UNREADABLE) and str(i) in ids for i, r in zip(faces.sample_id, faces.failure, strict=True))  # type: ignore[arg-type]
+
+
+def _truth(source: Dataset, protocol: Protocol, limit_ids: list[str] | None, images_missing: bool) -> tuple[Faces, DatasetFacts, list[str]]:
+    """The labels a protocol asks for, with its norm box, and what there is to say about them."""
+    truth = source.truth(protocol.split, protocol.labels)
+    ids = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
+    n_expected, n_found = source.n_expected(protocol.split), len(ids)
+    notes: list[str] = []
+    complete = n_found == n_expected
+    wrong = source.wrong_statistics(protocol.split, protocol.labels, truth) if complete else []
+    if wrong:
+        notes.append(f"the labels are not those the card describes: {'; '.join(wrong)}")
+    if not complete:
+        notes.append(f"{n_found} of {n_expected} faces are here")
+    if images_missing:
+        notes.append("images are missing")
+    if protocol.norm_box:
+        truth = replace(truth, box_xyxy_px=source.boxes_of(protocol.norm_box, ids))
+    if limit_ids is not None:
+        rows = [row for row in truth.rows_of(limit_ids) if row >= 0]
+        if len(rows) < n_found:
+            notes.append(f"limited to {len(rows)} faces")
+        truth = truth.take(rows)
+    return truth, DatasetFacts(n_expected, n_found, complete and not wrong and not images_missing), notes
+
+
+def _looks_like_radians(truth: Faces, predictions: Faces) -> bool:
+    """Angles that are not all zero, none beyond pi, against labels of many degrees."""
+    if predictions.euler_deg is None or truth.rotation is None:
+        return False
+    largest = np.nanmax(np.abs(predictions.euler_deg), initial=0.0)
+    return bool(0.0 < largest <= 3.15 and len(predictions) >= 10 and np.nanmedian(geodesic_deg(truth.rotation, np.eye(3))) > 10.0)
+
+
+def _with_known_timing(record: Record, folder: Path) -> Record:
+    """Scoring the same predictions again does not forget how long they took, nor whose they are."""
+    path = folder / record.file_name
+    if record.timing is not None or not path.is_file():
+        return record
+    try:
+        before = read_record(path)
+    except InputError:
+        return record
+    if before.predictions_sha256 != record.predictions_sha256 or before.model.name != record.model.name:
+        return record
+    return replace(record, timing=before.timing, model=before.model)
