@@ -21,7 +21,7 @@ from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("README.md", "docs/conventions.md", "docs/cli.md")
+FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md")
 _BLOCK = re.compile(r"(<!-- generated: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -31,6 +31,16 @@ def demo() -> str:
     if result.returncode:
         sys.exit(f"examples/demo.py failed:\n{result.stderr}")
     return f"```\n{result.stdout.strip()}\n```"
+
+
+def datasets() -> str:
+    """Table of all datasets."""
+    rows = []
+    for card in dataset_cards().values():
+        labels = [card.scheme and f"`{card.scheme}`", card.pose and "pose"]
+        faces = ", ".join(f"{split} {count:,}" for split, count in card.splits.items())
+        rows.append([f"`{card.id}`", card.title, faces, ", ".join(filter(None, labels)), len(protocols_of(card))])
+    return tabulate.tabulate(rows, ["id", "dataset", "faces", "labels", "protocols"], tablefmt="github")
 
 
 def protocols() -> str:
@@ -78,6 +88,7 @@ def commands() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "demo": demo,
+    "datasets": datasets,
     "protocols": protocols,
     "conventions": conventions,
     "schemes": schemes,
