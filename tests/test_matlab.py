@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpbench.errors import InputError
-from hpbench.readers.matlab import MAX_MAT_BYTES, read_mat
+from hpbench.readers.files.matlab import MAX_MAT_BYTES, read_mat
 
 SHAPES = {"Pose_Para": (1, 7), "pt3d_68": (3, 68)}
 RNG = np.random.default_rng(5)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpbench.errors import InputError
-from hpbench.readers.datafile import DataFile
-from hpbench.readers.pts import best_image, outer_names, parse_pts, pixels_of, read_pts
+from hpbench.readers.files.datafile import DataFile
+from hpbench.readers.files.pts import best_image, outer_names, parse_pts, pixels_of, read_pts
 
 POINTS = np.round(np.random.default_rng(3).uniform(-20, 1500, (68, 2)), 6)
 

@@ -28,8 +28,8 @@ from hpbench.metrics import parse_metric
 from hpbench.predictions import Predictions
 from hpbench.readers import load
 from hpbench.readers.aflw import POINTS, POSE_SIGNS, parse_aflw
-from hpbench.readers.matlab import read_mat_strings
-from hpbench.readers.sqlite_tables import read_tables
+from hpbench.readers.files.matlab import read_mat_strings
+from hpbench.readers.files.sqlite_tables import read_tables
 
 # the tables of the official database (2012-11-28), with their columns
 SCHEMA = """
@@ -367,7 +367,7 @@ def test_a_hostile_database_cannot_run_long_or_reach_elsewhere(tmp_path, monkeyp
         read_tables(data, "x", {"t": ("nothing",)})
     assert read_tables(data, "x", {"t": ("a",), "none": ("a",)}, ("none",)) == {"t": []}
     assert time.monotonic() - start < 2
-    monkeypatch.setattr("hpbench.readers.sqlite_tables.MAX_ROWS", 0)
+    monkeypatch.setattr("hpbench.readers.files.sqlite_tables.MAX_ROWS", 0)
     with pytest.raises(InputError, match="larger than"):
         read_tables(data, "x", {"u": ("a",)})
 

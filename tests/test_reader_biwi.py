@@ -21,10 +21,11 @@ import hpbench
 from hpbench.catalog import dataset_card, protocols_of, split_ids
 from hpbench.errors import HpbenchError, InputError, MissingDataError
 from hpbench.geometry.rotations import geodesic_deg, nearest_rotation, rotation_from_euler
-from hpbench.readers import archives, biwi, load
+from hpbench.readers import biwi, load
 from hpbench.readers.biwi_boxes import depth_box, listed_boxes
 from hpbench.readers.biwi_files import Calibration, decode_depth, read_calibration, read_poses
-from hpbench.readers.datafile import DataFile
+from hpbench.readers.files import archives
+from hpbench.readers.files.datafile import DataFile
 
 CARD = dataset_card("biwi")
 ALL = split_ids(CARD, "all")

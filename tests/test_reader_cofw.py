@@ -22,7 +22,8 @@ from hpbench.catalog import dataset_card, protocols_of, split_ids
 from hpbench.errors import HpbenchError, InputError, MissingDataError
 from hpbench.metrics import parse_metric
 from hpbench.predictions import Predictions
-from hpbench.readers import load, matlab_v73
+from hpbench.readers import load
+from hpbench.readers.files import matlab_v73
 
 TEST, TRAIN = "COFW_test_color.mat", "COFW_train_color.mat"
 PHIS, BOXES = drawn_labels(12, seed=3)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hpbench.catalog import DatasetCard, dataset_card
 from hpbench.errors import InputError, MissingDataError
 from hpbench.readers import load
-from hpbench.readers.sources import MAX_FILE_BYTES, DataFile, data_roots, find_by_name
+from hpbench.readers.files.sources import MAX_FILE_BYTES, DataFile, data_roots, find_by_name
 
 ANY = re.compile(r".*")
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="permissions bind neither root nor Windows")
@@ -267,7 +267,7 @@ def test_folder_that_the_system_refuses_to_list(card, tmp_path, monkeypatch):
     def refuse(path: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("hpbench.readers.sources.os.scandir", refuse)
+    monkeypatch.setattr("hpbench.readers.files.sources.os.scandir", refuse)
     with pytest.raises(InputError, match="Permission denied") as error:
         data_roots(card, [tmp_path])
     assert str(tmp_path) in sentence(error)

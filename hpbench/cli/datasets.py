@@ -121,7 +121,7 @@ def _show_json(dataset: str) -> None:
 
 def _show_text(dataset: str) -> None:
     from ..catalog import dataset_card, protocols_of
-    from ..readers.sources import how_to_obtain
+    from ..readers.files.sources import how_to_obtain
 
     card = dataset_card(dataset)
     click.echo(how_to_obtain(card))

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..catalog import dataset_card
 from ..errors import InputError, did_you_mean
 from .dataset import Dataset
-from .sources import data_roots
+from .files.sources import data_roots
 
 __all__ = ["READERS", "Dataset", "load"]
 

@@ -36,9 +36,9 @@ from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from ..metrics.landmarks import landmark_box_xyxy_px
 from .aflw_images import find_image, flickr_images, image_path
-from .label_cache import cached_labels
-from .sources import DataFile, find_by_name, how_to_obtain
-from .sqlite_tables import Rows, read_tables
+from .files.label_cache import cached_labels
+from .files.sources import DataFile, find_by_name, how_to_obtain
+from .files.sqlite_tables import Rows, read_tables
 from .table_dataset import TableDataset
 
 __all__ = ["AFLW", "POINTS", "POSE_SIGNS"]

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
+from .files.sources import DataFile, find_by_name, how_to_obtain
 from .fitted3d import Fitted3D
-from .sources import DataFile, find_by_name, how_to_obtain
 
 __all__ = ["AFLW2000"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from ..errors import InputError
-from .sources import DataFile
+from .files.sources import DataFile
 
 __all__ = ["find_image", "flickr_images", "image_path"]
 

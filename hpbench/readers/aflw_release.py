@@ -28,8 +28,8 @@ from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from ..metrics.landmarks import landmark_box_xyxy_px
 from .aflw_images import find_image, flickr_images, image_path
-from .matlab import read_mat, read_mat_strings
-from .sources import DataFile, find_by_name, how_to_obtain
+from .files.matlab import read_mat, read_mat_strings
+from .files.sources import DataFile, find_by_name, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["AFLWRelease"]

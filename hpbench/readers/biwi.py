@@ -30,9 +30,9 @@ from ..faces import Faces, Sample
 from ..geometry.rotations import euler_from_rotation
 from .biwi_boxes import depth_box, headcentre_boxes, listed_boxes
 from .biwi_files import MAX_DEPTH_BYTES, Calibration, decode_depth, read_calibration, read_poses
-from .datafile import DataFile
-from .label_cache import cached_labels
-from .sources import find_by_name, how_to_obtain
+from .files.datafile import DataFile
+from .files.label_cache import cached_labels
+from .files.sources import find_by_name, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["Biwi"]

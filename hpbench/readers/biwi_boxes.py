@@ -26,7 +26,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..faces import Faces
 from .biwi_files import Calibration
-from .datafile import DataFile
+from .files.datafile import DataFile
 
 __all__ = ["depth_box", "headcentre_boxes", "listed_boxes"]
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..geometry.rotations import rotation_defect
-from .datafile import DataFile
+from .files.datafile import DataFile
 
 __all__ = ["Calibration", "decode_depth", "read_calibration", "read_poses"]
 

@@ -29,9 +29,9 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
-from .datafile import DataFile
-from .matlab_v73 import MAX_PACKED_BYTES, MatV73, is_plain_file
-from .sources import how_to_obtain
+from .files.datafile import DataFile
+from .files.matlab_v73 import MAX_PACKED_BYTES, MatV73, is_plain_file
+from .files.sources import how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["COFW", "CofwFile", "cofw_files"]

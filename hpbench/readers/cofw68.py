@@ -22,10 +22,10 @@ from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from .cofw import cofw_files
-from .datafile import DataFile
-from .label_cache import cached_labels
-from .matlab import read_mat
-from .sources import find_by_name, how_to_obtain
+from .files.datafile import DataFile
+from .files.label_cache import cached_labels
+from .files.matlab import read_mat
+from .files.sources import find_by_name, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["COFW68"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..catalog import DatasetCard, split_ids
 from ..errors import InputError, did_you_mean
 from ..faces import Faces, Sample
-from .sources import DataFile
+from .files.sources import DataFile
 
 __all__ = ["Dataset", "label_statistics"]
 

@@ -19,10 +19,10 @@ from ..catalog import DatasetCard
 from ..errors import InputError
 from ..faces import Faces, Sample
 from ..images import ImageRef
-from .datafile import DataFile
 from .dataset import Dataset
-from .label_cache import cached_labels
-from .matlab import read_mat
+from .files.datafile import DataFile
+from .files.label_cache import cached_labels
+from .files.matlab import read_mat
 
 __all__ = ["Fitted3D"]
 

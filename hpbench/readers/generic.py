@@ -36,10 +36,10 @@ from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError, did_you_mean
 from ..faces import Faces
 from ..metrics.landmarks import landmark_box_xyxy_px
-from .datafile import DataFile
+from .files.datafile import DataFile
+from .files.sources import find_by_key, how_to_obtain
 from .generic_coco import COCO_VISIBILITY, read_coco_rows
 from .generic_files import SUFFIXES, LabelRows, read_csv_rows, read_jsonl_rows, safe_image_path
-from .sources import find_by_key, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["Table"]

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .datafile import DataFile
+from .files.datafile import DataFile
 from .generic_files import LabelRows, as_text, column_of, label_text, refuse_misnamed
 
 __all__ = ["COCO_VISIBILITY", "read_coco_rows"]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..predictions.text import CSV_GROUPS, cell_number, csv_columns, csv_families, csv_table, jsonl_columns, jsonl_rows
-from .datafile import DataFile
+from .files.datafile import DataFile
 
 __all__ = [
     "SUFFIXES",

@@ -7,7 +7,7 @@ What is read
 * ``helen/{trainset,testset}``, ``lfpw/{trainset,testset}``, ``ibug``, ``afw`` (the public set) and ``01_Indoor``,
   ``02_Outdoor`` (the test set of the challenge, once private), wherever these folders lie, or ``helen.zip``, ``lfpw.zip``,
   ``ibug.zip``, ``afw.zip``, ``300w.zip`` as downloaded.  An id is the path from that folder on, without suffix.
-* 68 points of each ``.pts``, counted from 1 there (`hpbench.readers.pts`).
+* 68 points of each ``.pts``, counted from 1 there (`hpbench.readers.files.pts`).
 
 The test sets are lists of ids (``splits/``).  The training sets are what the folders hold under the names of the official
 files; copies that toolkits leave beside them (``..._mirror``) are on no list.
@@ -26,10 +26,10 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
-from .datafile import DataFile
-from .label_cache import cached_labels
-from .pts import IMAGE_SUFFIXES, best_image, is_resource_fork, outer_names, pixels_of, read_pts, shown
-from .sources import find_by_key, how_to_obtain
+from .files.datafile import DataFile
+from .files.label_cache import cached_labels
+from .files.pts import IMAGE_SUFFIXES, best_image, is_resource_fork, outer_names, pixels_of, read_pts, shown
+from .files.sources import find_by_key, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["IBUG300W", "sample_id_of"]

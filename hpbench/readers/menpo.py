@@ -11,7 +11,7 @@ What is read
   ``Menpo testset/profile``.
 
 The two kinds are two annotations, ``frontal`` and ``profile``, with different schemes; points are counted from 1 in the
-files (`hpbench.readers.pts`).
+files (`hpbench.readers.files.pts`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from ..metrics.landmarks import landmark_box_xyxy_px
-from .datafile import DataFile
-from .label_cache import cached_labels
-from .pts import IMAGE_SUFFIXES, best_image, is_resource_fork, outer_names, pixels_of, read_pts, shown
-from .sources import find_by_key, how_to_obtain
+from .files.datafile import DataFile
+from .files.label_cache import cached_labels
+from .files.pts import IMAGE_SUFFIXES, best_image, is_resource_fork, outer_names, pixels_of, read_pts, shown
+from .files.sources import find_by_key, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["Menpo"]

@@ -34,9 +34,9 @@ from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from ..metrics.landmarks import landmark_box_xyxy_px
 from .aflw_images import FOLDERS, flickr_images
-from .label_cache import cached_labels
-from .pts import is_resource_fork, outer_names, pixels_of, read_pts
-from .sources import DataFile, find_by_key, how_to_obtain
+from .files.label_cache import cached_labels
+from .files.pts import is_resource_fork, outer_names, pixels_of, read_pts
+from .files.sources import DataFile, find_by_key, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["CATEGORIES", "MERLRAV"]

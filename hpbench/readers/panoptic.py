@@ -27,8 +27,8 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
-from .datafile import DataFile
-from .sources import find_by_key, find_by_name, how_to_obtain
+from .files.datafile import DataFile
+from .files.sources import find_by_key, find_by_name, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["Panoptic"]

@@ -19,10 +19,10 @@ from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError, did_you_mean
 from ..faces import Faces, Sample
 from ..images import ImageRef
-from .datafile import DataFile
 from .dataset import Dataset
 from .derived_pose import derived_rotation
-from .sources import how_to_obtain
+from .files.datafile import DataFile
+from .files.sources import how_to_obtain
 
 __all__ = ["DERIVED_POSE", "TableDataset"]
 

@@ -25,11 +25,11 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError, did_you_mean
 from ..faces import Faces
-from .datafile import DataFile
+from .files.datafile import DataFile
+from .files.label_cache import cached_labels
+from .files.matlab import read_mat
+from .files.sources import find_by_key, how_to_obtain
 from .fitted3d import Fitted3D
-from .label_cache import cached_labels
-from .matlab import read_mat
-from .sources import find_by_key, how_to_obtain
 
 __all__ = ["LABELS", "W300LP"]
 

@@ -25,9 +25,9 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
-from .datafile import DataFile
-from .label_cache import cached_labels
-from .sources import find_by_key, find_by_name, how_to_obtain
+from .files.datafile import DataFile
+from .files.label_cache import cached_labels
+from .files.sources import find_by_key, find_by_name, how_to_obtain
 from .table_dataset import TableDataset
 
 __all__ = ["ATTRIBUTES", "WFLW"]

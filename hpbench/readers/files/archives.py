@@ -13,7 +13,7 @@ import threading
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from ..errors import InputError
+from ...errors import InputError
 from .datafile import MAX_DEPTH, MAX_FILE_BYTES, DataFile, stamp_of
 
 __all__ = ["archive_members"]

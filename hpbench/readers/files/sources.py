@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from ..catalog import DatasetCard
-from ..errors import InputError, MissingDataError
+from ...catalog import DatasetCard
+from ...errors import InputError, MissingDataError
 from .archives import archive_members
 from .datafile import MAX_DEPTH, MAX_FILE_BYTES, DataFile, stamp_of
 

@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ...errors import InputError
 from .datafile import DataFile
 
 __all__ = ["IMAGE_SUFFIXES", "best_image", "is_resource_fork", "outer_names", "parse_pts", "pixels_of", "read_pts", "shown"]

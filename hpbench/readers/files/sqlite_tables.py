@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["read_tables"]
 

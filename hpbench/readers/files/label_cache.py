@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .. import __version__
-from ..atomic import write_atomic
-from ..cache import cache_folder
-from ..errors import InputError
+from ... import __version__
+from ...atomic import write_atomic
+from ...cache import cache_folder
+from ...errors import InputError
 from .datafile import DataFile
 
 __all__ = ["cached_labels"]

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ...errors import InputError
 from .datafile import DataFile, stamp_of
 
 __all__ = ["MAX_PACKED_BYTES", "MatV73", "is_plain_file"]
