@@ -19,6 +19,7 @@ from hpbench.catalog import dataset_cards, protocols_of
 from hpbench.cli import cli
 from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
+from hpbench.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md")
@@ -47,6 +48,16 @@ def protocols() -> str:
     """Table of all protocols."""
     rows = [[f"`{p.reference}`", p.title, f"`{p.main}`"] for card in dataset_cards().values() for p in protocols_of(card)]
     return tabulate.tabulate(rows, ["protocol", "what", "main metric"], tablefmt="github")
+
+
+def metrics() -> str:
+    """Table of the metric families and their parameters, from the code that computes them."""
+    rows = []
+    for family in METRICS.values():
+        parameters = [f"`{k}` ({', '.join(p.choices) if p.choices else 'a number'})" for k, p in family.parameters.items()]
+        better = "higher" if family.higher_is_better else "lower"
+        rows.append([f"`{family.example}`", family.title, family.unit, better, "; ".join(parameters)])
+    return tabulate.tabulate(rows, ["metric", "what", "unit", "better", "parameters"], tablefmt="github")
 
 
 def conventions() -> str:
@@ -90,6 +101,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "demo": demo,
     "datasets": datasets,
     "protocols": protocols,
+    "metrics": metrics,
     "conventions": conventions,
     "schemes": schemes,
     "commands": commands,
@@ -103,7 +115,7 @@ def regenerated(text: str) -> str:
 
 def comparable(text: str) -> str:
     """The text without the speeds on a board: the number after a coverage."""
-    return re.sub(r"(?<= %)( +)[\d.]+(?= *(\n|$))", lambda m: " " * len(m[0]), text)
+    return re.sub(r"(?<=\d %)( {2,})[\d.]+", lambda m: " " * len(m[0]), text)
 
 
 def main() -> None:

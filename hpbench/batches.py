@@ -72,8 +72,11 @@ def predict_batch(watch: Watch, batch: list[tuple[Sample, Array | InputError]]) 
     """Predictions of one batch, a row a sample, and the seconds spent in the model."""
     ids = [sample.sample_id for sample, _ in batch]
     reasons = [f"{UNREADABLE}{image}" if isinstance(image, InputError) else "" for _, image in batch]
+    for i, (sample, _) in enumerate(batch):
+        if not reasons[i] and not np.isfinite(sample.box_xyxy_px).all():
+            reasons[i] = "the data has no box of this face"  # a model is not asked about nothing
     usable = [i for i, reason in enumerate(reasons) if not reason]
-    images = [image for _, image in batch if not isinstance(image, InputError)]
+    images = [image for i in usable if not isinstance(image := batch[i][1], InputError)]
     boxes = np.array([batch[i][0].box_xyxy_px for i in usable], dtype=np.float64).reshape(-1, 4)
     started = time.perf_counter()
     parts: list[tuple[int, Faces]] = []

@@ -16,9 +16,11 @@ from .metrics import Metric, parse_metric
 from .metrics.statistics import RESAMPLES, SEED, bootstrap_intervals
 from .records import Failure, Score
 
-__all__ = ["Evaluation", "evaluate", "kept_rows", "mixes_schemes", "obstacle", "refuse_unknown_ids"]
+__all__ = ["Evaluation", "evaluate", "kept_rows", "mixes_schemes", "obstacle", "protocol_needs", "refuse_unknown_ids"]
 
 Array = npt.NDArray[np.float64]
+
+_FEW_CLUSTERS = 10  # below, a percentile interval is hardly one: with 2 it is their minimum and maximum
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,9 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
     mix_schemes : bool
         Score landmarks of another scheme of the same length all the same.
     """
-    needs = _needs(protocol)
-    if "pose" in needs and predictions.rotation is None:
+    if protocol_needs(protocol, "pose") and predictions.rotation is None:
         return "the predictions hold no pose"
-    if "landmarks" in needs:
+    if protocol_needs(protocol, "landmarks"):
         if predictions.landmarks is None:
             return "the predictions hold no landmarks"
         labelled, predicted = SCHEMES[truth_scheme].n_points if truth_scheme in SCHEMES else 0, predictions.landmarks.shape[1]
@@ -69,11 +70,12 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
 
 def mixes_schemes(protocol: Protocol, truth_scheme: str, predictions: Faces) -> bool:
     """Whether a protocol would compare landmarks of two schemes; predictions that state none are taken to be the labels'."""
-    return "landmarks" in _needs(protocol) and predictions.landmarks is not None and predictions.scheme not in (None, truth_scheme)
+    return protocol_needs(protocol, "landmarks") and predictions.landmarks is not None and predictions.scheme not in (None, truth_scheme)
 
 
-def _needs(protocol: Protocol) -> set[str]:
-    return {parse_metric(text).family.needs for text in protocol.metrics}
+def protocol_needs(protocol: Protocol, kind: str) -> bool:
+    """Whether a protocol has a metric of this kind (``pose``, ``landmarks``)."""
+    return any(parse_metric(text).family.needs == kind for text in protocol.metrics)
 
 
 def evaluate(
@@ -126,6 +128,8 @@ def evaluate(
         else:
             notes.append(f"subset {subset.name!r} is not formed: the data has no {subset.attribute}")
     clusters = _clusters(protocol, truth)
+    if clusters is not None and 2 <= (count := len(set(clusters))) < _FEW_CLUSTERS:
+        notes.append(f"intervals are rough: {count} clusters ({protocol.cluster_by})")
     tables = _scores(protocol, metrics, columns, members, clusters, resamples, seed)
     failed = columns[0].failed
     labelled = int((~np.isnan(columns[0].values)).sum())

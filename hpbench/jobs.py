@@ -57,7 +57,7 @@ def run(
     protocol : str or list of str, optional
         Only these protocols (``aflw2000/pose-1969``).
     boxes : str, optional
-        Name of the box set the model is given; default: the card's.
+        Name of the box set the model is given; default: that of the protocols asked for, else the card's.
     weights, model_args, device
         Passed to the model where it takes them.
     out : path, optional
@@ -81,27 +81,30 @@ def run(
     source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
     protocol = [p for p in ([protocol] if isinstance(protocol, str) else protocol) if p]
     protocols = _protocols(source.card.id, protocol)
-    box_set = source.box_set(boxes)
-    _refuse_absent_labels(source, protocols if protocol else [])
+    named_boxes = {p.boxes for p in protocols} if protocol else set()
+    box_set = source.box_set(boxes or (named_boxes.pop() if len(named_boxes) == 1 else ""))
+    served = [p for p in protocols if p.boxes == box_set]
+    _refuse_before_running(source, protocols if protocol else served, box_set, named=bool(protocol))
     _check_counts(limit=limit, batch_size=batch_size, workers=workers, max_failures=max_failures)
     made = model if isinstance(model, Model) else create_model(
         model, weights=Path(weights) if weights is not None else None, device=device, arguments=model_args
     )  # fmt: skip
     made.name = made.name or type(made).__name__
-    ids = _ids_to_predict(source, protocols)[:limit]
+    ids = _ids_to_predict(source, served)[:limit]
+    _refuse_no_images(source, served, ids)
     samples = list(source.samples_of(ids, box_set))
     arguments = dict(model_args or {})
     facts = ModelFacts(made.name, str(made.version), made.weights_sha256, arguments)
     folder = Path(out) if out is not None else default_output(facts.label, source.card.id)
     file = folder / "predictions.h5"
     _keep_larger(file, len(samples), limit)
-    _remark_missing(source, protocols, ids, remark)
+    _remark_missing(source, served, ids, remark)
     size = batch_size or made.batch_size
     predictions, timing = predict(
         made, samples, file, boxes=box_set, batch_size=size,
         settings={
             "model": made.name, "version": made.version, "weights_sha256": made.weights_sha256,
-            "dataset": source.card.id, "data": source.fingerprint(), "boxes": box_set, "model_args": arguments,
+            "dataset": source.card.id, "data": source.fingerprint(folder), "boxes": box_set, "model_args": arguments,
             "weights": _content_sha256(Path(weights)) if weights is not None else None,
         },
         workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress, remark=remark,
@@ -201,6 +204,14 @@ def _ids_to_predict(source: Dataset, protocols: list[Protocol]) -> list[str]:
     return ids
 
 
+def _refuse_no_images(source: Dataset, protocols: list[Protocol], ids: list[str]) -> None:
+    """A model cannot run without a single image."""
+    here = {i for p in protocols for i in source.image_ids(p.split)}
+    if here.isdisjoint(ids):
+        hint = f"{len(here)} others have one" if here else "`hpbench score` scores predictions made elsewhere"
+        raise MissingDataError(f"{source.card.id}: none of the {len(ids)} faces to predict has an image in the data given ({hint}).")
+
+
 def _check_counts(**counts: int | None) -> None:
     for name, value in counts.items():
         least = 0 if name == "max_failures" else 1
@@ -234,10 +245,16 @@ def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str] |
         remark(f"{len(absent)} faces have labels but no image (the first: {absent[0]}): they are charged as failures.")
 
 
-def _refuse_absent_labels(source: Dataset, protocols: list[Protocol]) -> None:
-    """Before hours of inference: the labels that were asked for by name are here."""
+def _refuse_before_running(source: Dataset, protocols: list[Protocol], box_set: str, *, named: bool) -> None:
+    """Before hours of inference: what was asked for can be scored with these boxes and labels."""
+    if not protocols:
+        raise InputError(f"{source.card.id}: no protocol of it is for the boxes {box_set!r} (`hpbench protocols list`).")
     for protocol in protocols:
-        if not source.found_ids(protocol.split, protocol.labels):
+        if protocol.boxes != box_set:
+            raise InputError(
+                f"{protocol.reference} is for the boxes {protocol.boxes!r}, not {box_set!r}: run it by itself, without --boxes."
+            )
+        if named and not source.found_ids(protocol.split, protocol.labels):
             labels = f"{protocol.labels} labels" if protocol.labels else "labels"
             raise MissingDataError(f"{protocol.reference}: there are no {labels} of its split {protocol.split!r} in the data given.")
 

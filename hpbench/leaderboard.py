@@ -167,12 +167,15 @@ def _marks(record: Record) -> tuple[str, ...]:
     marks = []
     if record.partial:
         marks.append("partial")
-    elif not record.dataset.verified:
+    elif record.dataset.verified is False:
         marks.append("unverified")
+    elif record.dataset.verified is None:
+        marks.append("labels not compared")
     cards = model_cards()
     if record.model.name in cards and seen_test_images(cards[record.model.name].trained_on, record.protocol.id.partition("/")[0]):
         marks.append("saw test images")
-    marks += [note.partition(":")[0] for note in record.notes if note.startswith(("boxes not stated", "schemes mixed"))]
+    told = ("boxes not stated", "scheme not stated", "schemes mixed")
+    marks += [note.partition(":")[0] for note in record.notes if note.startswith(told)]
     return tuple(marks)
 
 

@@ -89,11 +89,18 @@ class ProtocolFacts:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """How much of the dataset was there; `verified` = complete, and its labels are those the card describes."""
+    """How much of the dataset was there.
+
+    Attributes
+    ----------
+    verified : bool or None
+        Complete, and its labels are those the card describes; None where it is complete and the card states nothing to
+        compare with (a data set of one's own).
+    """
 
     n_expected: int
     n_found: int
-    verified: bool
+    verified: bool | None
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ class Record:
     @property
     def ranked(self) -> bool:
         """Whether a board may give it a rank."""
-        return not self.partial and self.dataset.verified and self.main.value is not None
+        return not self.partial and self.dataset.verified is not False and self.main.value is not None
 
     @property
     def file_name(self) -> str:

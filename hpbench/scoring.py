@@ -12,7 +12,7 @@ import numpy as np
 from .batches import UNREADABLE
 from .catalog import Protocol
 from .errors import InputError
-from .evaluate import evaluate, mixes_schemes, obstacle, refuse_unknown_ids
+from .evaluate import evaluate, mixes_schemes, obstacle, protocol_needs, refuse_unknown_ids
 from .faces import Faces
 from .geometry.rotations import geodesic_deg
 from .predictions import Predictions
@@ -44,6 +44,26 @@ def score_protocols(
     origin: str = "",
     remark: Remark = silent,
 ) -> list[Record]:
+    """Score predictions by every protocol they can serve, and write the records and per-face errors to `folder`.
+
+    Parameters
+    ----------
+    limit_ids : list of str or None
+        The only faces of a limited run: the records are partial.
+    with_images : bool
+        A model has just seen the images: missing ones make the records partial.
+    timing : dict or None
+        Of the run.
+    named : bool
+        The protocols were asked for by name: one that cannot be scored is an error, not a remark.
+    origin : str
+        The prediction file, for errors.
+
+    Raises
+    ------
+    InputError
+        Ids that are not the dataset's, no face that is here, or nothing that can be scored.
+    """
     records: list[Record] = []
     skipped: list[str] = []
     facts = fresh_facts()
@@ -81,6 +101,8 @@ def score_protocols(
             notes.append(f"{unreadable} images could not be read: the faces are charged, but it is the data's fault")
         if not predictions.boxes:
             notes.append("boxes not stated")
+        if predictions.faces.scheme is None and predictions.faces.landmarks is not None and protocol_needs(protocol, "landmarks"):
+            notes.append(f"scheme not stated: taken for {scheme}")
         if _looks_like_radians(truth, predictions.faces):
             notes.append("all predicted angles are within 3.15 while the labels are not: radians? euler_deg is in degrees")
         if mixes_schemes(protocol, scheme, predictions.faces):
@@ -109,6 +131,8 @@ def score_protocols(
         raise InputError(f"{where}nothing could be scored: {' '.join(skipped) or source.card.id + ' has no protocols.'}")
     for text in skipped:
         remark(text)
+    if predictions.faces.visibility is not None:
+        remark("the predictions hold visibility, which no protocol scores yet.")
     remark(f"written to {folder}")
     return records
 
@@ -141,14 +165,16 @@ def _truth(source: Dataset, protocol: Protocol, limit_ids: list[str] | None, ima
         if len(rows) < n_found:
             notes.append(f"limited to {len(rows)} faces")
         truth = truth.take(rows)
-    return truth, DatasetFacts(n_expected, n_found, complete and not wrong and not images_missing), notes
+    verified = complete and not wrong and not images_missing
+    stated = bool(source.stated_statistics(protocol.split, protocol.labels))
+    return truth, DatasetFacts(n_expected, n_found, None if verified and not stated else verified), notes
 
 
 def _looks_like_radians(truth: Faces, predictions: Faces) -> bool:
     """Angles that are not all zero, none beyond pi, against labels of many degrees."""
     if predictions.euler_deg is None or truth.rotation is None:
         return False
-    largest = np.nanmax(np.abs(predictions.euler_deg), initial=0.0)
+    largest = np.abs(predictions.euler_deg[np.isfinite(predictions.euler_deg)]).max(initial=0.0)
     return bool(0.0 < largest <= 3.15 and len(predictions) >= 10 and np.nanmedian(geodesic_deg(truth.rotation, np.eye(3))) > 10.0)
 
 

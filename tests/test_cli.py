@@ -162,7 +162,7 @@ def test_a_complete_private_dataset_is_ranked(tmp_path: Path) -> None:
     result = hpbench("run", "-m", "frontal", "-d", "miniature", "--data", "faces", **common)  # type: ignore[arg-type]
     assert result.returncode == 0 and "not ranked" not in result.stdout
     board = json.loads(hpbench("leaderboard", "hpbench-out", "-d", "miniature", "--format", "json", **common).stdout)  # type: ignore[arg-type]
-    assert board[0]["rows"][0]["rank"] == 1 and board[0]["rows"][0]["marks"] == []
+    assert board[0]["rows"][0]["rank"] == 1 and board[0]["rows"][0]["marks"] == ["labels not compared"]
 
 
 def test_prediction_files_and_data_by_environment(faces: Path, zeros: Path, tmp_path: Path) -> None:
@@ -229,6 +229,7 @@ def test_mistakes_are_told_in_a_sentence(
             savemat(tmp_path / name / f"{IDS[0]}.mat", {"pt3d_68": np.zeros((3, 68))})
         else:
             (tmp_path / name / f"{IDS[0]}.mat").write_bytes(data)
+        (tmp_path / name / f"{IDS[0]}.jpg").write_bytes((faces / f"{IDS[0]}.jpg").read_bytes())
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../image00002.mat", "x")
     (tmp_path / "card.toml").write_text('id = "x"\ntitle = "x"\nlicens = "x"\n')
@@ -408,3 +409,68 @@ def test_other_labels_under_the_same_names_are_not_verified(tmp_path: Path) -> N
 def test_names_that_are_too_long_are_no_traceback(faces: Path, tmp_path: Path) -> None:
     refused(hpbench("run", "-m", "frontal", "-d", "aflw2000", "--data", faces, "-o", "x" * 300, cwd=tmp_path), 2, "x" * 20)
     refused(hpbench("run", "-m", "x" * 300 + ".py:M", "-d", "aflw2000", "--data", faces, cwd=tmp_path), 2, "x" * 20)
+
+
+def test_the_boxes_are_those_of_the_protocol_asked_for(tmp_path: Path) -> None:
+    """A protocol with other boxes than the card's default is run with its own; a mixture is refused before the model runs."""
+    ids = [f"image{i:05d}" for i in range(12)]
+    draw_aflw2000(tmp_path / "faces", count=12, seed=2, ids=ids)
+    draw_catalog(tmp_path / "catalog", ids)
+    folder = tmp_path / "catalog/datasets/miniature"
+    card = folder / "card.toml"
+    card.write_text(card.read_text() + '\n[boxes.other]\nsource = "landmarks"\n')
+    protocol = (folder / "protocols/pose.toml").read_text()
+    (folder / "protocols/other.toml").write_text(
+        protocol.replace("miniature/pose", "miniature/other").replace('boxes = "landmarks"', 'boxes = "other"')
+    )
+    common = {"cwd": tmp_path, "HPBENCH_CATALOG": str(tmp_path / "catalog")}
+    run = ["run", "-m", "frontal", "-d", "miniature", "--data", "faces"]
+    assert hpbench(*run, "--protocol", "other", "-o", "a", **common).returncode == 0  # type: ignore[arg-type]
+    assert read_predictions(tmp_path / "a/predictions.h5").boxes == "other"
+    default = hpbench(*run, "-o", "b", **common)  # type: ignore[arg-type]
+    assert default.returncode == 0 and "miniature/other@1 is not scored: the model was given the boxes 'landmarks'" in default.stderr
+    refused(hpbench(*run, "--protocol", "other", "--protocol", "pose", "-o", "c", **common), 2, "run it by itself")  # type: ignore[arg-type]
+
+
+def test_no_image_at_all_is_told_before_running(faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    for mat in faces.glob("*.mat"):
+        (tmp_path / "labels" / mat.name).write_bytes(mat.read_bytes())
+    refused(
+        hpbench("run", "-m", "frontal", "-d", "aflw2000", "--data", "labels", "-o", "out", cwd=tmp_path),
+        3,
+        "none of the 20 faces",
+        "hpbench score",
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_inside_the_data_does_not_change_the_data(tmp_path: Path) -> None:
+    draw_aflw2000(tmp_path, count=12, seed=1, ids=IDS[:12])
+    (tmp_path / "m.py").write_text(
+        "import os, numpy as np, hpbench\n"
+        "class M(hpbench.Model):\n"
+        "    batch_size = 2\n"
+        "    def predict(self, images, boxes_xyxy_px):\n"
+        "        gone = bool(os.environ.get('STOP')) and boxes_xyxy_px[0, 0] != FIRST\n"
+        "        return hpbench.Faces(euler_deg=np.full((len(images), 3), np.nan if gone else 1.0), convention='300w-lp')\n".replace(
+            "FIRST", repr(float(_first_box(tmp_path)))
+        )
+    )
+    driver = (
+        "import sys, hpbench.predict; hpbench.predict._FACES_PER_PART = 2\n"
+        "from hpbench.cli import main; sys.argv = ['hpbench', *sys.argv[1:]]; main()"
+    )
+    command = [sys.executable, "-c", driver, "run", "-m", "m.py:M", "-d", "aflw2000", "--data", "."]
+    stopped = subprocess.run(
+        [*command, "--max-failures", "0"], cwd=tmp_path, env={**os.environ, "STOP": "1"}, capture_output=True, text=True
+    )
+    assert stopped.returncode == 2 and "--max-failures 0" in stopped.stderr
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0 and "continuing the unfinished run" in again.stderr, again.stderr
+
+
+def _first_box(folder: Path) -> float:
+    import hpbench as package
+
+    return next(package.load("aflw2000", folder).samples()).box_xyxy_px[0]

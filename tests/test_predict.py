@@ -384,3 +384,19 @@ def test_interrupted_is_130_and_keeps_what_was_done(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "interrupted" in told and "Traceback" not in told
     assert list((tmp_path / "out" / PARTS).glob("part-*.h5"))
+
+
+def test_a_face_without_a_box_is_not_given_to_the_model(tmp_path: Path) -> None:
+    samples = samples_of(6)
+    samples[2] = samples[2]._replace(box_xyxy_px=np.full(4, np.nan))
+
+    class Strict(MeanColour):
+        def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+            assert np.isfinite(boxes_xyxy_px).all()
+            return super().predict(images, boxes_xyxy_px)
+
+    faces = run(Strict(), samples, tmp_path)
+    assert [i for i, reason in enumerate(faces.failure) if reason] == [2] and faces.failure[2] == "the data has no box of this face"
+    np.testing.assert_array_equal(
+        np.delete(faces.euler_deg, 2, axis=0), np.delete(run(MeanColour(), samples_of(6), tmp_path / "b").euler_deg, 2, axis=0)
+    )

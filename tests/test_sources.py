@@ -474,3 +474,24 @@ def test_load_takes_one_path_or_several(tmp_path):
             load("aflw2000", data)
     with pytest.raises(InputError, match="aflw2000"):
         load("aflw200", tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_with_two_files_of_one_name_or_a_hard_link_is_refused(tmp_path, mode):
+    import io
+    import tarfile
+
+    def member(name, data=b"", kind=tarfile.REGTYPE, link=""):
+        info = tarfile.TarInfo(name)
+        info.size, info.type, info.linkname = len(data), kind, link
+        return info, io.BytesIO(data)
+
+    for path, second, words in (
+        (tmp_path / "twice.tar", member("a/b.pts", b"y"), "stands twice"),
+        (tmp_path / "linked.tar", member("a/c.pts", b"", tarfile.LNKTYPE, "a/b.pts"), "is a link"),
+    ):
+        with tarfile.open(path, mode) as archive:
+            archive.addfile(*member("a/b.pts", b"x"))
+            archive.addfile(*second)
+        with pytest.raises(InputError, match=words):
+            data_roots(dataset_card("aflw2000"), [path])

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from ..checked import build, read_toml
 from ..errors import InputError, did_you_mean
+from ..geometry.rotations import convention_named
+from ..landmarks import scheme_named
 from .roots import check_id, content_files
 
 __all__ = ["BoxSet", "DatasetCard", "dataset_card", "dataset_cards", "split_ids"]
@@ -90,6 +92,13 @@ def dataset_cards() -> dict[str, DatasetCard]:
             raise InputError(f"{path}: a dataset {card.id!r} exists already in {cards[card.id].folder}.")
         if card.default_boxes not in card.boxes:
             raise InputError(f"{path}: default_boxes {card.default_boxes!r} is none of its boxes ({', '.join(card.boxes)}).")
+        try:
+            if card.convention:
+                convention_named(card.convention)
+            if card.scheme:
+                scheme_named(card.scheme)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
         object.__setattr__(card, "folder", path.parent)
         cards[card.id] = card
     return dict(sorted(cards.items()))

@@ -146,11 +146,15 @@ def _check_metrics(protocol: Protocol, path: Path) -> None:
     """Metric texts are known, canonical and single; charges are of these metrics and no reward."""
     for text in protocol.metrics:
         try:
-            canonical = parse_metric(text).text
+            metric = parse_metric(text)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        if canonical != text:
-            raise InputError(f"{path}: write the metric {text!r} as {canonical!r}.")
+        if metric.text != text:
+            raise InputError(f"{path}: write the metric {text!r} as {metric.text!r}.")
+        if metric.parameters.get("norm") in ("height", "sqrt_wh", "diagonal") and not protocol.norm_box:
+            raise InputError(f"{path}: {text} needs a norm_box: the name of a box set of the card.")
+        if metric.balanced and not protocol.balance:
+            raise InputError(f"{path}: {text} needs balance: the names of the subsets that are its bins.")
     if len(set(protocol.metrics)) < len(protocol.metrics):
         raise InputError(f"{path}: a metric stands twice in metrics.")
     for text, charge in protocol.failures.items():

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from ..errors import InputError
 
-__all__ = ["catalog_root", "catalog_roots", "check_id", "content_files"]
+__all__ = ["ENVIRONMENT", "catalog_root", "catalog_roots", "check_id", "content_files"]
+
+
+ENVIRONMENT = "HPBENCH_CATALOG"
 
 
 def catalog_root() -> Path:
@@ -27,7 +30,7 @@ def catalog_root() -> Path:
 def catalog_roots() -> list[Path]:
     """Our own catalog, then the private ones of ``HPBENCH_CATALOG``."""
     roots = [catalog_root()]
-    for entry in filter(None, os.environ.get("HPBENCH_CATALOG", "").split(os.pathsep)):
+    for entry in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
         path = Path(entry).expanduser()
         if not path.is_dir():
             raise InputError(f"HPBENCH_CATALOG names {entry!r}, which is no folder.")

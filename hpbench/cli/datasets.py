@@ -100,7 +100,7 @@ def _plot(dataset: str, scheme: str, plot: Path, data: tuple[Path, ...], split: 
         if count < 1:
             raise InputError(f"--count must be at least 1, got {count}.")
         drawn = contact_sheet(load(dataset, data), plot, split=split, labels=labels, count=count, anonymise=anonymise)
-        remark(f"{drawn} faces drawn to {plot}")
+        remark(f"faces drawn to {plot}: {drawn}")
         return
     if not scheme:
         raise InputError(f"{dataset} has no landmarks; give --data for a contact sheet.")

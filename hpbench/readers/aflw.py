@@ -75,6 +75,9 @@ class AFLW(TableDataset):
             seen = f"{len(files)} other files, such as {files[0].name}" if files else "no files"
             raise MissingDataError(f"no aflw.sqlite of {card.id} in the data given, but {seen}.\n{how_to_obtain(card)}")
         self._database = found["aflw.sqlite"]
+        for file in files:  # changes that were not yet written into the database itself would be missed
+            if file.relative.name in ("aflw.sqlite-wal", "aflw.sqlite-journal") and file.size:
+                raise InputError(f"{file.name}: unfinished changes of aflw.sqlite: open and close it once with sqlite3, then try again.")
         self._photographs = flickr_images(files)
 
     def open_ids(self, split: str) -> list[str]:

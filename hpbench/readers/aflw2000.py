@@ -58,7 +58,7 @@ class AFLW2000(Fitted3D):
                 f"none of the {len(mats)} imageNNNNN.mat found (first: {min(mats)}) is of {card.id}.\n{how_to_obtain(card)}"
             )
 
-    def found_ids(self, split: str = "all", labels: str = "") -> list[str]:
+    def found_ids(self, split: str = "", labels: str = "") -> list[str]:
         if self._labels(labels) == "reannotated" and _REANNOTATED not in self._tables:
             return []
         return [i for i in self.ids(split) if i in self._mats]

@@ -154,6 +154,8 @@ class Biwi(TableDataset):
         """``headcentre``, ``depth`` (of the faces asked for only: it decodes their depth images), or one of the lists."""
         if self.box_set(name) == "depth":
             return self._depth_boxes(ids)
+        if self.box_set(name) == "headcentre":
+            return self._headcentre_boxes(ids)
         return super().boxes_of(name, ids)
 
     def box_table(self, name: str) -> Faces:
@@ -164,12 +166,18 @@ class Biwi(TableDataset):
             if not found:
                 raise MissingDataError(f"{self.card.id}: {wanted}, the list of the boxes {name!r}, lies in none of the data roots.")
             return listed_boxes(found[wanted], set(self.all_ids()))
-        boxes = np.zeros((len(self._ids), 4))
-        sequences = np.array([i[:2] for i in self._ids])
+        return Faces(sample_id=self._ids, box_xyxy_px=self._headcentre_boxes(self._ids))
+
+    def _headcentre_boxes(self, ids: list[str]) -> Array:
+        """Of these faces only: another sequence's missing rgb.cal is not theirs."""
+        place = {sample_id: row for row, sample_id in enumerate(self._ids)}
+        centres = self._poses["centre"][[place[i] for i in ids]]
+        boxes = np.zeros((len(ids), 4))
+        sequences = np.array([i[:2] for i in ids])
         for sequence in np.unique(sequences):
             rows = sequences == sequence
-            boxes[rows] = headcentre_boxes(self._poses["centre"][rows], self._camera(str(sequence), "rgb"))
-        return Faces(sample_id=self._ids, box_xyxy_px=boxes)
+            boxes[rows] = headcentre_boxes(centres[rows], self._camera(str(sequence), "rgb"))
+        return boxes
 
     def _depth_boxes(self, ids: list[str]) -> Array:
         files = self._frames["depth.bin"]

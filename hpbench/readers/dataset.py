@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,11 +49,11 @@ class Dataset(abc.ABC):
         return f"{type(self).__name__}({self.card.id}: {counts})"
 
     @abc.abstractmethod
-    def found_ids(self, split: str = "all", labels: str = "") -> list[str]:
+    def found_ids(self, split: str = "", labels: str = "") -> list[str]:
         """The ids of a split whose labels are there, sorted."""
 
     @abc.abstractmethod
-    def image_ids(self, split: str = "all") -> list[str]:
+    def image_ids(self, split: str = "") -> list[str]:
         """The ids of a split whose image is there, sorted."""
 
     @abc.abstractmethod
@@ -66,19 +68,25 @@ class Dataset(abc.ABC):
     def samples_of(self, ids: list[str], boxes: str) -> Iterator[Sample]:
         """What a model may see of these faces, in this order; images are read when asked for."""
 
-    def fingerprint(self) -> str:
-        """Changes when a file of the data roots is added, removed or changed: a run is continued on the same data only."""
+    def fingerprint(self, leave_out: Path) -> str:
+        """Changes when a file of the data roots is added, removed or changed: a run is continued on the same data only.
+
+        Files below `leave_out`, the output folder, do not count: it may lie in a data root.
+        """
         digest = hashlib.sha256()
-        for file in sorted(self.files, key=lambda f: f.name):
-            digest.update(f"{file.name}|{file.size}|{file.stamp}\n".encode("utf-8", "surrogateescape"))
+        ours = os.path.join(os.path.abspath(leave_out), "")
+        for file in sorted(self.files, key=lambda f: (str(f.relative), f.stamp)):
+            if not os.path.abspath(file.name).startswith(ours):
+                digest.update(f"{file.relative}|{file.size}|{file.stamp}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
 
     def foreign_ids(self) -> list[str]:
         """Ids of files that look like the dataset's and are on none of its lists; a run says how many it passes over."""
         return []
 
-    def ids(self, split: str = "all") -> list[str]:
+    def ids(self, split: str = "") -> list[str]:
         """All ids of a split as published, whether here or not, sorted; of an open split, those that are here."""
+        split = split or self.default_split
         listed = split_ids(self.card, split)
         return self.open_ids(split) if listed is None else listed
 
@@ -86,9 +94,14 @@ class Dataset(abc.ABC):
         """The ids that belong to an open split, as the files themselves say, sorted."""
         raise InputError(f"{self.card.folder / 'splits' / split}.txt: the list of the split is missing.")
 
-    def n_expected(self, split: str = "all") -> int:
+    def n_expected(self, split: str = "") -> int:
         """How many faces a split has when it is complete."""
-        return self.card.splits[split]
+        return self.card.splits[split or self.default_split]
+
+    @property
+    def default_split(self) -> str:
+        """The split that "" means: the card's first."""
+        return next(iter(self.card.splits))
 
     def all_ids(self) -> list[str]:
         """The ids of all splits together, sorted."""
@@ -98,14 +111,15 @@ class Dataset(abc.ABC):
         """The landmark scheme of an annotation; "" where it has no landmarks."""
         return self.card.scheme
 
-    def samples(self, split: str = "all", boxes: str = "", limit: int | None = None) -> Iterator[Sample]:
+    def samples(self, split: str = "", boxes: str = "", limit: int | None = None) -> Iterator[Sample]:
         """Samples of a split in sorted order, at most `limit`, with the boxes of a named set (default: the card's)."""
         if limit is not None and limit < 0:
             raise InputError(f"limit must be 0 or more, not {limit}.")
-        return self.samples_of(self.found_ids(split)[:limit], self.box_set(boxes))
+        return self.samples_of(self.found_ids(split or self.default_split)[:limit], self.box_set(boxes))
 
-    def truth(self, split: str = "all", labels: str = "") -> Faces:
+    def truth(self, split: str = "", labels: str = "") -> Faces:
         """Labels of all faces of a split that are here."""
+        split = split or self.default_split
         return self.truth_of(self.found_ids(split, labels), labels)
 
     def box_set(self, name: str = "") -> str:

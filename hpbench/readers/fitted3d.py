@@ -58,7 +58,7 @@ class Fitted3D(Dataset):
         self._images = images
         self._read: dict[str, tuple[Array, Array]] = {}
 
-    def image_ids(self, split: str = "all") -> list[str]:
+    def image_ids(self, split: str = "") -> list[str]:
         return [i for i in self.ids(split) if i in self._images]
 
     def boxes_of(self, name: str, ids: list[str]) -> Array:

@@ -60,18 +60,27 @@ class Inventory:
 
     @property
     def verdict(self) -> str:
-        """``verified``, ``complete`` (nothing to compare with), ``partial``, ``no faces`` or ``other labels``."""
+        """What is here of the labels, then of the images.
+
+        ``verified`` (complete, and what the card says of them is true), ``complete`` (nothing to compare with),
+        ``partial``, ``no faces`` or ``other labels``.
+        """
+        present = [s for s in self.splits if s.labelled and not s.labels]
         if self.wrong_statistics:
-            return "other labels"
-        present = [s for s in self.splits if s.labelled]
-        if not present:
+            labels = "other labels"
+        elif not present:
             return "no faces"
-        if not all(s.complete for s in present if not s.labels):
-            return "partial"
-        return "verified" if self.statistics_checked else "complete"
+        elif not all(s.complete for s in present):
+            labels = "partial"
+        else:
+            labels = "verified" if self.statistics_checked else "complete"
+        if all(s.images == s.labelled for s in present):
+            return labels
+        return f"labels {labels}, " + ("no images" if not any(s.images for s in present) else "images missing")
 
     @property
     def ok(self) -> bool:
+        """Everything there and as it must be."""
         return self.verdict in ("verified", "complete")
 
 
@@ -86,6 +95,9 @@ def inventory(dataset: Dataset) -> Inventory:
         missing = sorted(set(dataset.ids(split)) - set(found)) if split not in card.open_splits else []
         images = sum(i in with_image for i in found)
         counts.append(SplitCount(split, labels, dataset.n_expected(split), len(found), images, tuple(missing[:_FIRST])))
+    for c in counts:
+        if c.labelled and not c.labels:
+            dataset.truth(c.split)  # a label file that is damaged is told here and not in the middle of a run
     compared = [c for c in counts if c.complete and dataset.stated_statistics(c.split, c.labels)]
     wrong: list[str] = []
     for c in compared:

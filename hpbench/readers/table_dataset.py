@@ -60,14 +60,14 @@ class TableDataset(Dataset):
     def box_table(self, name: str) -> Faces:
         """A table that has every face of the default annotation, with the boxes of a set in `box_xyxy_px`."""
 
-    def found_ids(self, split: str = "all", labels: str = "") -> list[str]:
+    def found_ids(self, split: str = "", labels: str = "") -> list[str]:
         table = self._table(labels)
         if table is None:
             return []
         here = set(table.sample_id)  # type: ignore[arg-type]
         return [i for i in self.ids(split) if i in here]
 
-    def image_ids(self, split: str = "all") -> list[str]:
+    def image_ids(self, split: str = "") -> list[str]:
         return [i for i in self.ids(split) if self.image_file(i) is not None]
 
     def boxes_of(self, name: str, ids: list[str]) -> Array:

@@ -61,7 +61,7 @@ class W300LP(Fitted3D):
         """``all``, or ``noflip``: without the mirror images."""
         return sorted(i for i in self._mats if split != "noflip" or not _is_flip(i))
 
-    def found_ids(self, split: str = "all", labels: str = "") -> list[str]:
+    def found_ids(self, split: str = "", labels: str = "") -> list[str]:
         here = self._mats if self._labels(labels) == "original" else self._points_files
         return [i for i in self.ids(split) if i in here]
 

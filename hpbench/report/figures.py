@@ -97,7 +97,7 @@ def contact_sheet(dataset: Dataset, path: Path, *, split: str = "", labels: str 
     path : Path
         Image or PDF file.
     split, labels : str
-        Default: the card's first split, its default annotation.
+        Default: the first split that has faces with an image, the default annotation.
     count : int
         At most so many faces, evenly spread over those that have an image.
     anonymise : bool
@@ -113,9 +113,11 @@ def contact_sheet(dataset: Dataset, path: Path, *, split: str = "", labels: str 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    split = split or next(iter(dataset.card.splits))
-    with_image = set(dataset.image_ids(split))
-    ids = [i for i in dataset.found_ids(split, labels) if i in with_image]
+    for name in [split] if split else dataset.card.splits:
+        split, with_image = name, set(dataset.image_ids(name))
+        ids = [i for i in dataset.found_ids(split, labels) if i in with_image]
+        if ids:
+            break
     if not ids:
         raise InputError(f"{dataset.card.id}: no face of split {split!r} has both labels and an image here.")
     chosen = [ids[i] for i in np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(int))]
@@ -128,7 +130,8 @@ def contact_sheet(dataset: Dataset, path: Path, *, split: str = "", labels: str 
     for row, (axis, sample) in enumerate(zip(axes.flat, dataset.samples_of(chosen, dataset.box_set()), strict=False)):
         axis.imshow(draw_labels(sample.image.read(), sample.box_xyxy_px, truth.take([row]), anonymise=anonymise))
         axis.set_title(_caption(truth, row), fontsize=7)
-    figure.suptitle(f"{dataset.card.title}: {split} {labels}".strip(), fontsize=10)
+    key = "arrows: orange x to the subject's left, green y down, blue out of the face; orange points are occluded"
+    figure.suptitle(f"{dataset.card.title}: {split} {labels}\n{key}".strip(), fontsize=8, y=1.0, va="bottom")
     _save(figure, path)
     return len(chosen)
 

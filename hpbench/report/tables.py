@@ -40,7 +40,7 @@ def _record_text(record: Record) -> str:
         )
     headings, shared = _headings(metrics)
     table = tabulate.tabulate(rows, ["faces", "n", *headings], tablefmt="simple", disable_numparse=True, stralign="right")
-    mark = "partial, not ranked" if record.partial else "" if record.dataset.verified else "unverified, not ranked"
+    mark = "partial, not ranked" if record.partial else "unverified, not ranked" if record.dataset.verified is False else ""
     title = f"{record.model.label} on {record.protocol.reference}" + (f" ({mark})" if mark else "")
     lines = [f"{title}; {shared}" if shared else title, table]
     if record.main.n_failed:

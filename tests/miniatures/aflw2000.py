@@ -7,6 +7,7 @@ with ``HPBENCH_CATALOG=OUT/catalog`` the dataset ``miniature`` lies in ``--data 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -189,6 +190,19 @@ def draw_catalog(folder: Path, ids: list[str]) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
 
 
+def state_statistics(catalog: Path, faces: Path) -> None:
+    """Add the facts about these labels to the card, so that other labels under the same names are told."""
+    from hpbench.catalog.roots import ENVIRONMENT
+    from hpbench.readers import load
+    from hpbench.readers.dataset import label_statistics
+
+    os.environ[ENVIRONMENT] = str(catalog)
+    facts = label_statistics(load("miniature", faces).truth())
+    lines = "".join(f"{name} = {value:.4f}\n" for name, value in facts.items())
+    with (catalog / "datasets" / "miniature" / "card.toml").open("a", encoding="utf-8") as card:
+        card.write(f"\n[statistics.all.original]\n{lines}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw a miniature of AFLW2000-3D: OUT/faces, and OUT/catalog for HPBENCH_CATALOG.")
     parser.add_argument("out", type=Path)
@@ -197,6 +211,7 @@ def main() -> None:
     arguments = parser.parse_args()
     draw_aflw2000(arguments.out / "faces", arguments.count, arguments.seed)
     draw_catalog(arguments.out / "catalog", miniature_ids(arguments.count))
+    state_statistics(arguments.out / "catalog", arguments.out / "faces")
     print(f"{arguments.out}: {arguments.count} heads in faces/, the dataset 'miniature' in catalog/")
 
 

@@ -19,6 +19,7 @@ from .datafile import MAX_DEPTH, MAX_FILE_BYTES, DataFile, stamp_of
 __all__ = ["archive_members"]
 
 MAX_TAR_BYTES = 512 << 20
+MAX_MEMBERS = 200_000
 
 _PART = re.compile(r".*\.(zip\.\d{3}|z\d{2})", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -106,8 +107,14 @@ class _Tar:
                 plain = _is_plain(path)
                 total = 0
                 for member in probe:
+                    if member.islnk():
+                        raise InputError(f"{path}: member {member.name!r:.100} is a link to another: unpack it and give the folder.")
                     if not member.isreg():
                         continue
+                    if member.name in self.places:
+                        raise InputError(f"{path}: member {member.name!r:.100} stands twice in it: which one is meant?")
+                    if len(self.places) >= MAX_MEMBERS:
+                        raise InputError(f"{path}: more than {MAX_MEMBERS} files: unpack it and give the folder.")
                     total += member.size
                     if not plain and total > MAX_TAR_BYTES:
                         raise InputError(f"{path}: unpacks to more than {MAX_TAR_BYTES >> 20} MiB: unpack it and give the folder.")

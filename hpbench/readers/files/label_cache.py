@@ -25,6 +25,7 @@ __all__ = ["cached_labels"]
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
+_HASH = "content_sha256"
 _KEPT = 4  # entries of one dataset and kind: as many data roots in turn
 
 
@@ -49,15 +50,28 @@ def cached_labels(dataset: str, kind: str, files: Iterable[DataFile], parse: Cal
     stem = f"{dataset}-{kind}-"
     path = folder / f"{stem}{digest.hexdigest()[:32]}.npz"
     with contextlib.suppress(Exception):  # whatever is wrong with an entry, the files themselves are still there
-        with np.load(path, allow_pickle=False) as entry:
-            return {name: entry[name] for name in entry.files}
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as entry:
+                kept = {name: entry[name] for name in entry.files}
+            if str(kept.pop(_HASH)) == _content(kept):
+                return kept
     arrays = parse()
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **arrays, **{_HASH: np.array(_content(arrays))})  # type: ignore[arg-type]
     with contextlib.suppress(InputError, OSError):  # a home that cannot be written to
         write_atomic(path, buffer.getvalue())
         _forget_old(folder, stem)
     return arrays
+
+
+def _content(arrays: Arrays) -> str:
+    """Hash of names, types, shapes and bytes: an entry that was damaged or exchanged is parsed anew."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        value = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}|{value.dtype.str}|{value.shape}|".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def _forget_old(folder: Path, stem: str) -> None:

@@ -94,6 +94,7 @@ def _walk(root: Path) -> list[DataFile]:
                     continue
                 raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
             if stat.S_ISDIR(facts.st_mode):
+                # a link to a folder inside the root is a second way to files that are found anyway
                 if depth < MAX_DEPTH and not entry.name.startswith(".") and not link:
                     visit(folder / entry.name, f"{above}{entry.name}/", depth + 1)
             elif stat.S_ISREG(facts.st_mode):
