@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hpbench.geometry.mean_face import mean_face_68
+from hpbench.geometry.mean_face import MEAN_FACE_SHA256, mean_face_68, mean_face_sha256
 from hpbench.landmarks import SCHEMES
 
 FACE = mean_face_68()
@@ -69,3 +69,7 @@ def test_points_are_in_order_around_each_eye_and_lip() -> None:
     for ring in (range(36, 42), range(42, 48), range(48, 60), range(60, 68)):
         x, y = FACE[list(ring), :2].T
         assert (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() > 0  # clockwise in the image, as iBUG counts them
+
+
+def test_coordinates_are_frozen_under_their_version():
+    assert mean_face_sha256() == MEAN_FACE_SHA256, "other coordinates are another MEAN_FACE_VERSION: derived labels depend on them"

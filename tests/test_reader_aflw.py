@@ -583,7 +583,7 @@ def test_order_of_the_points_on_real_faces(realdata):
 @pytest.mark.parametrize("dataset", ["aflw", "aflw-release"])
 def test_protocols_are_canonical(dataset):
     card = dataset_card(dataset)
-    names = {"aflw": ["landmarks-all", "pose-all"], "aflw-release": ["frontal", "full"]}[dataset]
+    names = {"aflw": ["landmarks-all", "pose-all", "pose-derived"], "aflw-release": ["frontal", "full"]}[dataset]
     assert [p.id for p in protocols_of(card)] == [f"{dataset}/{name}" for name in names]
     for protocol in protocols_of(card):
         assert [parse_metric(m).text for m in protocol.metrics] == list(protocol.metrics) and protocol.differs

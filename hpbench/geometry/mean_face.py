@@ -28,14 +28,18 @@ proportions of drawing.  Interim: a better-founded face will replace it, and lab
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import numpy.typing as npt
 
 from ..landmarks import SCHEMES
 
-__all__ = ["MEAN_FACE_VERSION", "mean_face_68"]
+__all__ = ["MEAN_FACE_SHA256", "MEAN_FACE_VERSION", "mean_face_68", "mean_face_sha256"]
 
 MEAN_FACE_VERSION = "interim-1"
+# of the coordinates: labels derived with a version must not move, so other coordinates are another version
+MEAN_FACE_SHA256 = "6332c98ba180b469a659646e684344837122a4da41a306c7b59e70a1c0a765b3"
 
 # the subject's left half (x > 0 is given as such) and the midline: point -> x, y, z
 _LEFT_HALF: dict[int, tuple[float, float, float]] = {
@@ -71,3 +75,8 @@ def mean_face_68() -> npt.NDArray[np.float64]:
         x, y, z = _LEFT_HALF[left]
         points[left], points[right] = (x, y, z), (-x, y, z)
     return points
+
+
+def mean_face_sha256() -> str:
+    """Hash of the mean face's coordinates as little-endian float64."""
+    return hashlib.sha256(np.ascontiguousarray(mean_face_68(), dtype="<f8").tobytes()).hexdigest()

@@ -7,27 +7,20 @@ protocols, not of numbers behind their back.  Poses are ``crop_ray``: relative t
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
 from ..geometry.camera import crop_camera, solve_pnp
-from ..geometry.mean_face import MEAN_FACE_VERSION, mean_face_68
+from ..geometry.mean_face import MEAN_FACE_SHA256, MEAN_FACE_VERSION, mean_face_68, mean_face_sha256
 from ..landmarks import MAPS, SCHEMES, map_landmarks, scheme_named
 
-__all__ = ["derived_rotation", "mean_face_for", "mean_face_sha256"]
+__all__ = ["derived_rotation", "mean_face_for"]
 
 Array = npt.NDArray[np.float64]
 
 # points that move little with expression and do not slide along a contour: brows, nose, eye corners (of the 68)
 _STABLE_68 = (17, 21, 22, 26, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45)
-
-
-def mean_face_sha256() -> str:
-    """Hash of the mean face's coordinates, to freeze labels derived from it."""
-    return hashlib.sha256(np.ascontiguousarray(mean_face_68(), dtype="<f8").tobytes()).hexdigest()
 
 
 def mean_face_for(scheme: str) -> Array:
@@ -63,6 +56,8 @@ def derived_rotation(landmarks: Array, scheme: str, box_xyxy_px: Array, mean_fac
     InputError
         The card states another mean face than this hpbench has.
     """
+    if mean_face_sha256() != MEAN_FACE_SHA256:
+        raise InputError(f"the mean face {MEAN_FACE_VERSION!r} was changed without a new version: its derived labels would move.")
     if mean_face != MEAN_FACE_VERSION:
         raise InputError(f"pose labels derived with mean face {mean_face!r} cannot be made here, where it is {MEAN_FACE_VERSION!r}.")
     points = np.asarray(landmarks, dtype=np.float64)
