@@ -6,6 +6,7 @@ left out of the comparison.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from hpbench.landmarks import SCHEMES
 from hpbench.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md")
+FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md")
 _BLOCK = re.compile(r"(<!-- generated: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -32,6 +33,16 @@ def demo() -> str:
     if result.returncode:
         sys.exit(f"examples/demo.py failed:\n{result.stderr}")
     return f"```\n{result.stdout.strip()}\n```"
+
+
+def board() -> str:
+    """The demo's board in markdown, from the records that `demo` has just written."""
+    command = [sys.executable, "-m", "hpbench", "leaderboard", "demo/out", "-d", "miniature", "--format", "markdown"]
+    environment = {**os.environ, "HPBENCH_CATALOG": "demo/catalog", "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", env=environment)
+    if result.returncode:
+        sys.exit(f"hpbench leaderboard failed:\n{result.stderr}")
+    return result.stdout.strip()
 
 
 def datasets() -> str:
@@ -98,7 +109,8 @@ def commands() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "demo": demo,
+    "demo": demo,  # before board, which shows its records
+    "board": board,
     "datasets": datasets,
     "protocols": protocols,
     "metrics": metrics,
@@ -115,7 +127,7 @@ def regenerated(text: str) -> str:
 
 def comparable(text: str) -> str:
     """The text without the speeds on a board: the number after a coverage."""
-    return re.sub(r"(?<=\d %)( {2,})[\d.]+", lambda m: " " * len(m[0]), text)
+    return re.sub(r"(?<=\d %)( {2,}| +\| +)[\d.]+", lambda m: " " * len(m[0]), text)
 
 
 def main() -> None:
