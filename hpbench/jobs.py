@@ -232,7 +232,7 @@ def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str] |
     """What is not all there; `ids` are the faces a model is going to see, None where only labels are needed."""
     for split in sorted({p.split for p in protocols}):
         found, expected = source.found_ids(split), source.n_expected(split)
-        if len(found) < expected:
+        if 0 < len(found) < expected:  # of a split with none at all, its protocols say that they are not scored
             of = source.card.id if len(source.card.splits) == 1 else f"{source.card.id} ({split})"
             remark(f"{len(found)} of {expected} faces of {of} are here: records are marked partial.")
     if foreign := source.foreign_ids():
