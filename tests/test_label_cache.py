@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Calla
             parsed.append(1)
             return {"numbers": np.array(path.read_text().split(), dtype=float)}
 
-        file = DataFile(str(path), PurePosixPath("labels.txt"), path.stat().st_size, path.read_bytes, stamp_of(path.stat()))
+        file = DataFile(str(path), "labels.txt", path.stat().st_size, path.read_bytes, stamp_of(path.stat()))
         return np.asarray(cached_labels("toy", "numbers", [file], parse)["numbers"])
 
     return path, read, parsed

@@ -9,7 +9,7 @@ import struct
 import tarfile
 import zipfile
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -114,7 +114,7 @@ def frames(drawn: Path, tmp_path: Path) -> Path:
 
 
 def in_memory(data: bytes, name: str = "NN/frame_00003_pose.txt", size: int | None = None) -> DataFile:
-    return DataFile(name, PurePosixPath(name), len(data) if size is None else size, lambda: data)
+    return DataFile(name, name, len(data) if size is None else size, lambda: data)
 
 
 def one_sentence(error: pytest.ExceptionInfo[HpbenchError], *parts: str) -> None:

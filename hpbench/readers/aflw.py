@@ -76,7 +76,7 @@ class AFLW(TableDataset):
             raise MissingDataError(f"no aflw.sqlite of {card.id} in the data given, but {seen}.\n{how_to_obtain(card)}")
         self._database = found["aflw.sqlite"]
         for file in files:  # changes that were not yet written into the database itself would be missed
-            if file.relative.name in ("aflw.sqlite-wal", "aflw.sqlite-journal") and file.size:
+            if file.file_name in ("aflw.sqlite-wal", "aflw.sqlite-journal") and file.size:
                 raise InputError(f"{file.name}: unfinished changes of aflw.sqlite: open and close it once with sqlite3, then try again.")
         self._photographs = flickr_images(files)
 

@@ -56,7 +56,7 @@ class Biwi(TableDataset):
         self._cameras: dict[tuple[str, str], DataFile] = {}
         self._read: dict[tuple[str, str], Calibration] = {}
         for file in files:
-            path = str(file.relative)
+            path = file.place
             if match := _FRAME.fullmatch(path):
                 # of two copies of gigabytes of images the sizes are compared
                 _enter(self._frames[match[2]], match[1], file, by_bytes=match[2] == "pose.txt")
@@ -70,7 +70,7 @@ class Biwi(TableDataset):
     def _what_was_seen(self) -> str:
         """Why there is no pose: what lies there instead, and what may have gone wrong."""
         nothing = f"no NN/frame_NNNNN_pose.txt of {self.card.id} in the data given"
-        names = [f.relative.name for f in self.files]
+        names = [f.file_name for f in self.files]
         loose = [n for n in names if _LOOSE_POSE.fullmatch(n)]
         if self._frames["pose.txt"]:
             return f"{nothing}: {min(self._frames['pose.txt'])} is of no sequence of it (01 to 24): renumbered?"
@@ -85,9 +85,7 @@ class Biwi(TableDataset):
     def foreign_ids(self) -> list[str]:
         foreign = set(self._frames["pose.txt"]) - set(self._ids)
         loose = {
-            str(f.relative).removesuffix("_pose.txt")
-            for f in self.files
-            if _LOOSE_POSE.fullmatch(f.relative.name) and not _FRAME.fullmatch(str(f.relative))
+            f.place.removesuffix("_pose.txt") for f in self.files if _LOOSE_POSE.fullmatch(f.file_name) and not _FRAME.fullmatch(f.place)
         }
         return sorted(foreign | loose)
 

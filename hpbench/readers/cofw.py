@@ -19,7 +19,6 @@ from __future__ import annotations
 import filecmp
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 from typing import Any
 
 import cv2
@@ -85,7 +84,7 @@ class CofwFile:
             return _encoded(self._mat.image(f"Is{self._suffix}", number - 1))
 
         name = f"{self._mat.name}, image {number}"
-        return DataFile(name, PurePosixPath(self.split, f"{number}.bmp"), 0, fetch)  # its size is known once it is read
+        return DataFile(name, f"{self.split}/{number}.bmp", 0, fetch)  # its size is known once it is read
 
 
 class COFW(TableDataset):
@@ -136,7 +135,7 @@ def cofw_files(files: Iterable[DataFile]) -> dict[str, CofwFile]:
     """
     chosen: dict[str, DataFile] = {}
     for file in files:
-        match = _NAME.fullmatch(file.relative.name)
+        match = _NAME.fullmatch(file.file_name)
         if match is None:
             continue
         other = chosen.setdefault(match[1], file)
@@ -156,7 +155,7 @@ def _is_same(a: DataFile, b: DataFile) -> bool:
 
 
 def _seen(files: list[DataFile]) -> str:
-    grey = [f.name for f in files if _GREY.fullmatch(f.relative.name)]
+    grey = [f.name for f in files if _GREY.fullmatch(f.file_name)]
     if grey:
         return f"in the data given, but {grey[0]}, which is the grey edition: the colour one is needed"
     return f"in the data given, but {len(files)} other files, such as {files[0].name}" if files else "in the data given, but no files"

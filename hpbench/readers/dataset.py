@@ -75,9 +75,9 @@ class Dataset(abc.ABC):
         """
         digest = hashlib.sha256()
         ours = os.path.join(os.path.abspath(leave_out), "")
-        for file in sorted(self.files, key=lambda f: (str(f.relative), f.stamp)):
+        for file in sorted(self.files, key=lambda f: (f.place, f.stamp)):
             if not os.path.abspath(file.name).startswith(ours):
-                digest.update(f"{file.relative}|{file.size}|{file.stamp}\n".encode("utf-8", "surrogateescape"))
+                digest.update(f"{file.place}|{file.size}|{file.stamp}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
 
     def foreign_ids(self) -> list[str]:

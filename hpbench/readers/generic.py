@@ -121,7 +121,7 @@ class Table(TableDataset):
     def _by_name(self) -> Mapping[str, list[DataFile]]:
         names: dict[str, list[DataFile]] = {}
         for file in self.files:
-            names.setdefault(file.relative.name, []).append(file)
+            names.setdefault(file.file_name, []).append(file)
         return names
 
     @cached_property

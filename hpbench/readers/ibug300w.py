@@ -74,7 +74,7 @@ class IBUG300W(TableDataset):
         for file in files:
             suffix = file.relative.suffix.lower()
             if suffix not in (".pts", *IMAGE_SUFFIXES) or is_resource_fork(file):
-                if _PART.fullmatch(file.relative.name):
+                if _PART.fullmatch(file.file_name):
                     self._astray.append(shown(file.relative.as_posix()))
                 continue
             sample_id = sample_id_of(file)

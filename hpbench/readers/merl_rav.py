@@ -125,7 +125,7 @@ def _parse(files: list[DataFile]) -> npt.NDArray[np.float64]:
 
 def _place(file: DataFile) -> tuple[str, str, str, str] | None:
     """Stem, suffix, category and split of a file by its name and folders; None for anything else."""
-    match = _NAME.fullmatch(file.relative.name)
+    match = _NAME.fullmatch(file.file_name)
     if match is None or is_resource_fork(file):
         return None
     folders = [*outer_names(file), *file.relative.parts[:-1]]

@@ -138,7 +138,7 @@ def _seen(files: list[DataFile]) -> str:
     """What lies there instead, for the message that nothing of the dataset does."""
     if not files:
         return "no files"
-    loose = next((f for f in files if re.match(rf"({'|'.join(_SOURCES)})_.*\.mat", f.relative.name)), None)
+    loose = next((f for f in files if re.match(rf"({'|'.join(_SOURCES)})_.*\.mat", f.file_name)), None)
     if loose is not None:
         return f"{loose.name}: give the folder that holds {', '.join(_SOURCES)}, since ids begin with theirs"
     return f"{len(files)} other files, such as {files[0].name}"

@@ -65,7 +65,7 @@ def _zip_members(path: Path) -> list[DataFile]:
             continue
         name = _label(path, member.filename)
         fetch = lambda member=member, name=name: _read_member(archive, member, name)  # noqa: E731
-        files.append(DataFile(name, relative, member.file_size, fetch, f"{stamp}.{member.header_offset}"))
+        files.append(DataFile(name, str(relative), member.file_size, fetch, f"{stamp}.{member.header_offset}"))
     return files
 
 
@@ -89,7 +89,7 @@ def _tar_members(path: Path) -> list[DataFile]:
         relative = _is_wanted(name, path)
         if relative is not None:
             fetch = lambda name=name: archive.read(name)  # noqa: E731
-            files.append(DataFile(_label(path, name), relative, size, fetch, f"{archive.stamp}.{name}"))
+            files.append(DataFile(_label(path, name), str(relative), size, fetch, f"{archive.stamp}.{name}"))
     return files
 
 

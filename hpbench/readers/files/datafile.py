@@ -21,8 +21,8 @@ class DataFile:
     ----------
     name : str
         What messages call it: a path, or ``archive.zip:member``.
-    relative : PurePosixPath
-        Path below its root.
+    place : str
+        Path below its root, with slashes.  Text, because tens of thousands of path objects would take most of an index's time.
     size : int
         Bytes.
     fetch : callable
@@ -32,10 +32,20 @@ class DataFile:
     """
 
     name: str
-    relative: PurePosixPath
+    place: str
     size: int
     fetch: Callable[[], bytes]
     stamp: str = ""
+
+    @property
+    def relative(self) -> PurePosixPath:
+        """`place` as a path."""
+        return PurePosixPath(self.place)
+
+    @property
+    def file_name(self) -> str:
+        """The last part of `place`."""
+        return self.place.rpartition("/")[2]
 
 
 def stamp_of(facts: os.stat_result) -> str:

@@ -140,7 +140,7 @@ def _root_names(head: str) -> tuple[str, ...]:
 
 def is_resource_fork(file: DataFile) -> bool:
     """``._name``: what macOS packs beside a file; never data."""
-    return file.relative.name.startswith("._")
+    return file.file_name.startswith("._")
 
 
 def best_image(images: list[DataFile], suffix: str) -> DataFile | None:

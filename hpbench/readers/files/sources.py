@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ...catalog import DatasetCard
 from ...errors import InputError, MissingDataError
@@ -36,7 +36,7 @@ def data_roots(card: DatasetCard, paths: list[Path]) -> list[DataFile]:
         if os.path.isdir(path):  # False, where Path.is_dir raises, for a folder that may not be entered
             found = _walk(path)
             files += found
-            files += [f for a in found if a.relative.name in card.archives for f in archive_members(path / a.relative)]
+            files += [f for a in found if a.file_name in card.archives for f in archive_members(path / a.relative)]
         elif os.path.isfile(path):
             files += archive_members(path)
         else:
@@ -59,7 +59,7 @@ def find_by_name(files: Iterable[DataFile], pattern: re.Pattern[str]) -> dict[st
 
     The same name in two places is one file if the bytes are equal and an error otherwise.
     """
-    return find_by_key((file.relative.name, file) for file in files if pattern.fullmatch(file.relative.name))
+    return find_by_key((file.file_name, file) for file in files if pattern.fullmatch(file.file_name))
 
 
 def find_by_key(keyed: Iterable[tuple[str, DataFile]]) -> dict[str, DataFile]:
@@ -98,8 +98,7 @@ def _walk(root: Path) -> list[DataFile]:
                 if depth < MAX_DEPTH and not entry.name.startswith(".") and not link:
                     visit(folder / entry.name, f"{above}{entry.name}/", depth + 1)
             elif stat.S_ISREG(facts.st_mode):
-                relative = PurePosixPath(above + entry.name)
-                files.append(DataFile(path, relative, facts.st_size, partial(_read_file, path), stamp_of(facts)))
+                files.append(DataFile(path, above + entry.name, facts.st_size, partial(_read_file, path), stamp_of(facts)))
 
     visit(root, "", 0)
     return files
