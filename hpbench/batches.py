@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from .errors import HpbenchError, InputError
 from .faces import Faces, Sample
 from .models.interface import Model
 
-__all__ = ["UNREADABLE", "Watch", "answered", "joined", "last_failure", "predict_batch"]
+__all__ = ["UNREADABLE", "Watch", "joined", "last_failure", "predict_batch"]
 
 Array = npt.NDArray[Any]
 
@@ -31,11 +32,13 @@ class _ContractError(InputError):
 class Watch:
     """A model under observation: what it has answered with, and how often it failed before it ever answered."""
 
-    def __init__(self, model: Model, proven: bool) -> None:
+    def __init__(self, model: Model, done: Sequence[Faces] = ()) -> None:
+        """`done` are the parts of an unfinished run: what the model answered then, it must answer now."""
         self.model = model
-        self.proven = proven
+        earlier = next((part for part in done if part.failure is None or not all(map(bool, part.failure))), None)
+        self.proven = earlier is not None
+        self.columns = _columns(earlier) if earlier is not None else ()
         self.failed = 0
-        self.columns: tuple[str, ...] = ()
 
     def call(self, images: list[Array], boxes: Array) -> Faces:
         """One call; the model gets copies, so that what it does to them does no harm, and its prints go to stderr."""
@@ -46,7 +49,7 @@ class Watch:
             raise _ContractError(f"model {name} returned {type(answer).__name__}, it must return hpbench.Faces.")
         if len(answer) != len(images):
             raise _ContractError(f"model {name} returned {len(answer)} rows for {len(images)} faces.")
-        columns = tuple(column for column in _VALUES if getattr(answer, column) is not None)
+        columns = _columns(answer)
         if not columns:
             raise _ContractError(f"model {name} returned no rotation, euler_deg, landmarks or visibility.")
         if self.columns and columns != self.columns:
@@ -79,11 +82,10 @@ def predict_batch(watch: Watch, batch: list[tuple[Sample, Array | InputError]]) 
     images = [image for i in usable if not isinstance(image := batch[i][1], InputError)]
     boxes = np.array([batch[i][0].box_xyxy_px for i in usable], dtype=np.float64).reshape(-1, 4)
     started = time.perf_counter()
-    parts: list[tuple[int, Faces]] = []
+    answers: list[tuple[list[int], Faces]] = []  # rows of the batch, and what the model says of them
     if usable:
         try:
-            answer = watch.call(images, boxes)
-            parts = [(i, answer.take([row])) for row, i in enumerate(usable)]
+            answers.append((usable, watch.call(images, boxes)))
         except (Exception, SystemExit) as whole:
             if len(usable) == 1:
                 reasons[usable[0]] = watch.failure(whole)
@@ -92,14 +94,14 @@ def predict_batch(watch: Watch, batch: list[tuple[Sample, Array | InputError]]) 
             else:  # one bad face must not take its batch with it
                 for row, i in enumerate(usable):
                     try:
-                        parts.append((i, watch.call(images[row : row + 1], boxes[row : row + 1])))
+                        answers.append(([i], watch.call(images[row : row + 1], boxes[row : row + 1])))
                     except (Exception, SystemExit) as error:
                         reasons[i] = watch.failure(error)
     seconds = time.perf_counter() - started
-    if not parts:
+    if not answers:
         return Faces(sample_id=ids, failure=reasons), seconds
-    answered = joined([faces for _, faces in parts], watch.model, ids=[ids[i] for i, _ in parts])
-    aligned = answered.aligned_to(ids)
+    named = [replace(faces, sample_id=[ids[i] for i in rows], attributes={}) for rows, faces in answers]
+    aligned = joined(named, watch.model).aligned_to(ids)
     own = [str(r) for r in aligned.failure] if aligned.failure is not None else [""] * len(ids)
     empty = _all_nan(aligned)
     final = [r or o or (f"{watch.model.name} returned NaN" if e else "") for r, o, e in zip(reasons, own, empty, strict=True)]
@@ -118,15 +120,12 @@ def _without_values(faces: Faces, reasons: list[str]) -> Faces:
     return replace(faces, **changes)
 
 
-def answered(part: Faces) -> bool:
-    """Whether a part has any face that did not fail."""
-    return part.failure is None or not all(map(bool, part.failure))
+def _columns(faces: Faces) -> tuple[str, ...]:
+    return tuple(column for column in _VALUES if getattr(faces, column) is not None)
 
 
-def joined(parts: list[Faces], model: Model, ids: list[str] | None = None) -> Faces:
-    """Parts put together; with `ids`, rows are named by them."""
-    if ids is not None:
-        parts = [replace(part, sample_id=[i], attributes={}) for part, i in zip(parts, ids, strict=True)]
+def joined(parts: Sequence[Faces], model: Model) -> Faces:
+    """Parts put together; `InputError` naming the model where they do not fit."""
     try:
         return Faces.concatenate(parts)
     except InputError as error:

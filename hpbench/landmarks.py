@@ -155,24 +155,6 @@ SCHEMES: dict[str, LandmarkScheme] = {
             pairs=((0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9), (12, 16), (13, 15), (17, 19)),
         ),
         LandmarkScheme(
-            name="aflw19",
-            n_points=19,
-            description="AFLW without the ears, as AFLWinfo_release.mat has it",
-            right_eye=(7,),
-            left_eye=(10,),
-            outer_corners=(6, 11),
-            parts={
-                "right brow": (0, 1, 2),
-                "left brow": (3, 4, 5),
-                "right eye": (6, 7, 8),
-                "left eye": (9, 10, 11),
-                "nose": (12, 13, 14),
-                "mouth": (15, 16, 17),
-                "chin": (18,),
-            },
-            pairs=((0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9), (12, 14), (15, 17)),
-        ),
-        LandmarkScheme(
             name="menpo39",
             n_points=39,
             description="39 points of a Menpo profile face: one side only, so no eye norm and no mirror pairs",
@@ -181,39 +163,41 @@ SCHEMES: dict[str, LandmarkScheme] = {
             outer_corners=None,
             parts={"profile": tuple(range(39))},
         ),
-        LandmarkScheme(
-            name="ibug51",
-            n_points=51,
-            description="the 68 points without the jaw",
-            right_eye=tuple(range(19, 25)),
-            left_eye=tuple(range(25, 31)),
-            outer_corners=(19, 28),
-            parts={name: tuple(i - 17 for i in part) for name, part in _IBUG68_PARTS.items() if name != "jaw"},
-            pairs=tuple((a - 17, b - 17) for a, b in _IBUG68_PAIRS if a >= 17),
-        ),
-        LandmarkScheme(
-            name="ibug49",
-            n_points=49,
-            description="the 68 points without the jaw and the inner mouth corners",
-            right_eye=tuple(range(19, 25)),
-            left_eye=tuple(range(25, 31)),
-            outer_corners=(19, 28),
-            parts={
-                "right brow": tuple(range(0, 5)),
-                "left brow": tuple(range(5, 10)),
-                "nose": tuple(range(10, 19)),
-                "right eye": tuple(range(19, 25)),
-                "left eye": tuple(range(25, 31)),
-                "outer lips": tuple(range(31, 43)),
-                "inner lips": tuple(range(43, 49)),
-            },
-            pairs=(
-                *((a - 17, b - 17) for a, b in _IBUG68_PAIRS if 17 <= a < 60),
-                (43, 45), (48, 46),  # inner lips: 61-63 and 67-65 of the 68
-            ),
-        ),
     )
 }  # fmt: skip
+
+# Schemes that leave out points of another: name -> (source, the points left out, description)
+_REDUCED = {
+    "aflw19": ("aflw21", (12, 16), "AFLW without the ears, as AFLWinfo_release.mat has it"),
+    "ibug51": ("ibug68-fixed", tuple(range(17)), "the 68 points without the jaw"),
+    "ibug49": ("ibug68-fixed", (*range(17), 60, 64), "the 68 points without the jaw and the inner mouth corners"),
+}
+
+
+def _kept(name: str) -> tuple[int, ...]:
+    """The points of the source that a reduced scheme keeps."""
+    source, left_out, _ = _REDUCED[name]
+    return tuple(i for i in range(SCHEMES[source].n_points) if i not in left_out)
+
+
+def _reduced(name: str) -> LandmarkScheme:
+    source, _, description = _REDUCED[name]
+    scheme = SCHEMES[source]
+    place = {old: new for new, old in enumerate(_kept(name))}
+    assert scheme.outer_corners is not None
+    return LandmarkScheme(
+        name=name,
+        n_points=len(place),
+        description=description,
+        right_eye=tuple(place[i] for i in scheme.right_eye),
+        left_eye=tuple(place[i] for i in scheme.left_eye),
+        outer_corners=(place[scheme.outer_corners[0]], place[scheme.outer_corners[1]]),
+        parts={part: kept for part, old in scheme.parts.items() if (kept := tuple(place[i] for i in old if i in place))},
+        pairs=tuple((place[a], place[b]) for a, b in scheme.pairs if a in place and b in place),
+    )
+
+
+SCHEMES |= {name: _reduced(name) for name in _REDUCED}
 
 # A point of the target as the mean of these points of the source; () where the source has none like it.
 MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
@@ -232,10 +216,7 @@ MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
         )
         for source in ("ibug68-contour", "ibug68-fixed")
     },
-    **{(source, "ibug51"): tuple((i,) for i in range(17, 68)) for source in ("ibug68-contour", "ibug68-fixed")},
-    **{
-        (source, "ibug49"): tuple((i,) for i in range(17, 68) if i not in (60, 64)) for source in ("ibug68-contour", "ibug68-fixed")
-    },
+    **{(source, name): tuple((i,) for i in _kept(name)) for source in ("ibug68-contour", "ibug68-fixed") for name in ("ibug51", "ibug49")},
     **{
         (source, "aflw21"): (
             (17,), (19,), (21,), (22,), (24,), (26,),  # brows
@@ -244,7 +225,7 @@ MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
         )
         for source in ("ibug68-contour", "ibug68-fixed")
     },
-    ("aflw21", "aflw19"): tuple((i,) for i in range(21) if i not in (12, 16)),
+    ("aflw21", "aflw19"): tuple((i,) for i in _kept("aflw19")),
 }  # fmt: skip
 
 

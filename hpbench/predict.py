@@ -21,7 +21,7 @@ from typing import Any
 import numpy.typing as npt
 
 from .atomic import write_atomic
-from .batches import Watch, answered, joined, last_failure, predict_batch
+from .batches import Watch, joined, last_failure, predict_batch
 from .errors import InputError, RunStoppedError
 from .faces import Faces, Sample
 from .models.interface import Model
@@ -114,7 +114,7 @@ def predict(
     progress.start(sum(len(p) for p in done if p is not None), len(samples))
     todo = [i for i, part in enumerate(done) if part is None]
     started, model_seconds, computed = time.perf_counter(), 0.0, 0
-    watch = Watch(model, proven=any(part is not None and answered(part) for part in done))
+    watch = Watch(model, [part for part in done if part is not None])
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode") as pool:
         window = 2 * batch_size + workers
         images = _decoded(pool, (s for i in todo for s in chunks[i]), window)

@@ -320,22 +320,16 @@ main()
 """
 
 
+def slow_run(folder: Path) -> list[str]:
+    """The command of a run in parts of four faces, over ``folder/faces`` with the model ``folder/slow.py``."""
+    return [sys.executable, "-c", DRIVER, "run", "-m", f"{folder / 'slow.py'}:Slow", "-d", "aflw2000", "--data", str(folder / "faces")]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
 def test_killed_with_9_and_started_again_the_file_is_the_same(tmp_path: Path) -> None:
     draw_aflw2000(tmp_path / "faces", count=24, seed=3, ids=split_ids(dataset_card("aflw2000"), "all")[:24])
     (tmp_path / "slow.py").write_text(textwrap.dedent(SLOW_MODEL).replace("DELAY", "0.15"))
-    command = [
-        sys.executable,
-        "-c",
-        DRIVER,
-        "run",
-        "-m",
-        f"{tmp_path / 'slow.py'}:Slow",
-        "-d",
-        "aflw2000",
-        "--data",
-        str(tmp_path / "faces"),
-    ]
+    command = slow_run(tmp_path)
     killed = [*command, "-o", str(tmp_path / "killed")]
     parts = tmp_path / "killed" / PARTS
     for least in (1, 3):
@@ -363,18 +357,7 @@ def test_killed_with_9_and_started_again_the_file_is_the_same(tmp_path: Path) ->
 def test_interrupted_is_130_and_keeps_what_was_done(tmp_path: Path) -> None:
     draw_aflw2000(tmp_path / "faces", count=16, seed=3, ids=split_ids(dataset_card("aflw2000"), "all")[:16])
     (tmp_path / "slow.py").write_text(SLOW_MODEL.replace("DELAY", "0.3"))
-    command = [
-        sys.executable,
-        "-c",
-        DRIVER,
-        "run",
-        "-m",
-        f"{tmp_path / 'slow.py'}:Slow",
-        "-d",
-        "aflw2000",
-        "--data",
-        str(tmp_path / "faces"),
-    ]
+    command = slow_run(tmp_path)
     process = subprocess.Popen([*command, "-o", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out" / PARTS).glob("part-*.h5")) and time.monotonic() < deadline:
@@ -400,3 +383,12 @@ def test_a_face_without_a_box_is_not_given_to_the_model(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         np.delete(faces.euler_deg, 2, axis=0), np.delete(run(MeanColour(), samples_of(6), tmp_path / "b").euler_deg, 2, axis=0)
     )
+
+
+def test_a_continued_run_must_answer_as_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    with pytest.raises(RunStoppedError):
+        run(MeanColour(), samples_of(16, f008=b""), tmp_path, max_failures=0)
+    points = Returns(lambda faces, boxes: Faces(landmarks=np.zeros((len(faces), 68, 2))))
+    with pytest.raises(InputError, match="returned landmarks for one batch and rotation, euler_deg for another"):
+        run(points, samples_of(16), tmp_path)
