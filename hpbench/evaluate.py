@@ -1,26 +1,30 @@
-"""Truth and predictions, scored by a protocol.  Failures are charged here and nowhere else."""
+"""Truth and predictions, scored by a protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .catalog import Protocol, Subset
+from .charging import Column, charged_columns
+from .diagnostics import occlusion_diagnostics, pose_diagnostics
 from .errors import InputError
 from .faces import Faces
-from .landmarks import SCHEMES
-from .metrics import Metric, parse_metric
-from .metrics.statistics import RESAMPLES, SEED, bootstrap_intervals
-from .records import Failure, Score
+from .geometry.alignment import without_offset
+from .metrics import parse_metric
+from .metrics.estimators import Estimator
+from .metrics.landmarks import nme_by_landmark
+from .metrics.statistics import RESAMPLES, SEED, intervals
+from .obstacles import protocol_needs, refuse_unknown_ids
+from .records import Failure, LandmarkErrors, Score
 
-__all__ = ["Evaluation", "evaluate", "kept_rows", "mixes_schemes", "obstacle", "protocol_needs", "refuse_unknown_ids"]
+__all__ = ["Evaluation", "evaluate", "kept_rows"]
 
 Array = npt.NDArray[np.float64]
-
-_FEW_CLUSTERS = 10  # below, a percentile interval is hardly one: with 2 it is their minimum and maximum
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Evaluation:
     ----------
     errors : mapping of str to array
         ``sample_id``, ``cluster`` and per metric text the (N,) values, NaN = not labelled, failures charged.
+    diagnostics, landmark_errors
+        See `Record`.
     """
 
     scores: tuple[Score, ...]
@@ -39,43 +45,8 @@ class Evaluation:
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
     errors: Mapping[str, npt.NDArray[np.generic]]
-
-
-def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: str, *, mix_schemes: bool = False) -> str:
-    """Why these predictions cannot be scored by a protocol, or "".
-
-    Parameters
-    ----------
-    boxes : str
-        The box set the model was given; "" = not stated, which is allowed (and noted in the record).
-    mix_schemes : bool
-        Score landmarks of another scheme of the same length all the same.
-    """
-    if protocol_needs(protocol, "pose") and predictions.rotation is None:
-        return "the predictions hold no pose"
-    if protocol_needs(protocol, "landmarks"):
-        if predictions.landmarks is None:
-            return "the predictions hold no landmarks"
-        labelled, predicted = SCHEMES[truth_scheme].n_points if truth_scheme in SCHEMES else 0, predictions.landmarks.shape[1]
-        if labelled and predicted != labelled:
-            return f"the predictions have {predicted} landmarks a face, the labels {labelled} ({truth_scheme})"
-        if mixes_schemes(protocol, truth_scheme, predictions) and not mix_schemes:
-            return (
-                f"the predictions are {predictions.scheme}, the labels {truth_scheme}: other points; --mix-schemes scores them all the same"
-            )
-    if boxes and boxes != protocol.boxes:
-        return f"the model was given the boxes {boxes!r}, the protocol's are {protocol.boxes!r}"
-    return ""
-
-
-def mixes_schemes(protocol: Protocol, truth_scheme: str, predictions: Faces) -> bool:
-    """Whether a protocol would compare landmarks of two schemes; predictions that state none are taken to be the labels'."""
-    return protocol_needs(protocol, "landmarks") and predictions.landmarks is not None and predictions.scheme not in (None, truth_scheme)
-
-
-def protocol_needs(protocol: Protocol, kind: str) -> bool:
-    """Whether a protocol has a metric of this kind (``pose``, ``landmarks``)."""
-    return any(parse_metric(text).family.needs == kind for text in protocol.metrics)
+    diagnostics: dict[str, float]
+    landmark_errors: LandmarkErrors | None
 
 
 def evaluate(
@@ -85,6 +56,7 @@ def evaluate(
     *,
     expected_ids: Sequence[str] = (),
     source: str = "",
+    metrics: Sequence[str] = (),
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Evaluation:
@@ -103,6 +75,8 @@ def evaluate(
         All ids of the dataset: a prediction with another id is an error.  Empty = the truth's ids.
     source : str
         What an error calls the predictions: their file.
+    metrics : sequence of str
+        Metric texts to compute besides the protocol's: they come last.
 
     Raises
     ------
@@ -116,23 +90,23 @@ def evaluate(
     ids = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
     given = predictions.rows_of(ids) >= 0
     aligned = predictions.aligned_to(ids)
+    diagnostics = _diagnostics(protocol, truth, aligned)
+    if protocol.align_by:
+        aligned = _without_offset(protocol, truth, aligned)
     norm_box = truth.box_xyxy_px if protocol.norm_box else None
-    metrics = [parse_metric(text) for text in (protocol.main, *(m for m in protocol.metrics if m != protocol.main))]
-    columns = [_charged(metric, protocol, truth, aligned, norm_box) for metric in metrics]
+    texts = dict.fromkeys((protocol.main, *protocol.metrics, *(parse_metric(m).text for m in metrics)))
+    columns = charged_columns([parse_metric(text) for text in texts], protocol, truth, aligned, norm_box)
 
     notes: list[str] = []
-    members: dict[str, npt.NDArray[np.bool_]] = {"": np.ones(len(ids), dtype=bool)}
+    members: dict[str, Mask] = {"": np.ones(len(ids), dtype=bool)}
     for subset in protocol.subsets:
         if subset.attribute in truth.attributes:
             members[subset.name] = _members(subset, truth)
         else:
             notes.append(f"subset {subset.name!r} is not formed: the data has no {subset.attribute}")
     clusters = _clusters(protocol, truth)
-    if clusters is not None and 2 <= (count := len(set(clusters))) < _FEW_CLUSTERS:
-        notes.append(f"intervals are rough: {count} clusters ({protocol.cluster_by})")
-    tables = _scores(protocol, metrics, columns, members, clusters, resamples, seed)
-    failed = columns[0].failed
-    labelled = int((~np.isnan(columns[0].values)).sum())
+    tables = _scores(protocol, columns, members, clusters, resamples, seed)
+    failed, labelled = columns[0].failed, int(columns[0].labelled.sum())
     return Evaluation(
         scores=tables.pop(""),
         subsets=tables,
@@ -142,9 +116,39 @@ def evaluate(
         errors={
             "sample_id": np.array(ids),
             "cluster": np.array([str(c) for c in (ids if clusters is None else clusters)]),
-            **{m.text: c.values for m, c in zip(metrics, columns, strict=True)},
+            **{c.metric.text: c.values for c in columns if c.values is not None},
         },
+        diagnostics=diagnostics,
+        landmark_errors=_landmark_errors(columns, truth, aligned, norm_box),
     )
+
+
+def _diagnostics(protocol: Protocol, truth: Faces, prediction: Faces) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if protocol_needs(protocol, "pose"):
+        conventions = [parse_metric(m).parameters.get("convention") for m in protocol.metrics]
+        found |= pose_diagnostics(truth, prediction, next(filter(None, conventions), "300w-lp"))
+    if protocol_needs(protocol, "visibility"):
+        found |= occlusion_diagnostics(truth)
+    return found
+
+
+def _without_offset(protocol: Protocol, truth: Faces, prediction: Faces) -> Faces:
+    """Predictions as matrices, the mean rotation from labels to predictions taken away in each group."""
+    if prediction.rotation is None or truth.rotation is None:
+        raise InputError(f"{protocol.reference} aligns rotations, which the predictions or the labels do not have.")
+    groups = np.zeros(len(truth)) if protocol.align_by == "all" else getattr(truth, protocol.align_by)
+    if groups is None:
+        raise InputError(f"{protocol.reference} aligns by {protocol.align_by}, which this truth does not have.")
+    return replace(prediction, rotation=without_offset(prediction.rotation, truth.rotation, groups), euler_deg=None, convention=None)
+
+
+def _landmark_errors(columns: list[Column], truth: Faces, prediction: Faces, norm_box: Array | None) -> LandmarkErrors | None:
+    column = next((c for c in columns if c.metric.family.name == "nme"), None)
+    if column is None:
+        return None
+    points, parts = nme_by_landmark(truth, prediction, norm_box, failed=column.failed, norm=column.metric.parameters["norm"])
+    return LandmarkErrors(column.metric.text, points, parts)
 
 
 def kept_rows(protocol: Protocol, truth: Faces) -> npt.NDArray[np.bool_]:
@@ -155,22 +159,6 @@ def kept_rows(protocol: Protocol, truth: Faces) -> npt.NDArray[np.bool_]:
         raise InputError(f"{protocol.reference} excludes by the raw Euler angles, which this truth does not have.")
     beyond: npt.NDArray[np.bool_] = np.abs(truth.euler_deg) > protocol.exclude.deg
     return np.asarray(~beyond.any(axis=1))
-
-
-@dataclass(frozen=True)
-class _Column:
-    values: Array  # (N,) NaN = not labelled, failures charged
-    failed: npt.NDArray[np.bool_]
-
-
-def _charged(metric: Metric, protocol: Protocol, truth: Faces, prediction: Faces, norm_box: Array | None) -> _Column:
-    # a face is labelled for a metric when the truth can be scored against itself
-    labelled = ~np.isnan(metric.per_face(truth, truth, norm_box))
-    values = metric.per_face(truth, prediction, norm_box)
-    failed = labelled & np.isnan(values)
-    worst = np.full(len(truth), protocol.failures[metric.text]) if metric.text in protocol.failures else metric.worst(truth, norm_box)
-    values = np.where(failed, worst, values)
-    return _Column(np.where(labelled, values, np.nan), failed)
 
 
 def _members(subset: Subset, truth: Faces) -> npt.NDArray[np.bool_]:
@@ -196,60 +184,56 @@ def _clusters(protocol: Protocol, truth: Faces) -> npt.NDArray[np.object_] | Non
 
 def _scores(
     protocol: Protocol,
-    metrics: list[Metric],
-    columns: list[_Column],
-    members: dict[str, npt.NDArray[np.bool_]],
+    columns: list[Column],
+    members: dict[str, Mask],
     clusters: npt.NDArray[np.object_] | None,
     resamples: int,
     seed: int,
 ) -> dict[str, tuple[Score, ...]]:
     """Every score of every subset ("" = all), with intervals from one set of resamples."""
-    data: list[Array] = []
-    groups: list[list[int]] = []
-    detected: list[list[Array]] = []
-    keys: list[tuple[str, Metric, _Column]] = []
+    keys: list[tuple[str, Column]] = []
+    estimators: list[Estimator] = []
+    detected: list[Estimator] = []
     for name, inside in members.items():
-        for metric, column in zip(metrics, columns, strict=True):
-            if metric.balanced:
+        for column in columns:
+            parts = [inside]
+            if column.metric.balanced:
                 if name:
                     continue  # a bin has no bins
                 if not protocol.balance:
-                    raise InputError(f"{protocol.reference}: {metric.text} needs the protocol's balance (which subsets are the bins).")
+                    raise InputError(
+                        f"{protocol.reference}: {column.metric.text} needs the protocol's balance (which subsets are the bins)."
+                    )
                 if not all(b in members for b in protocol.balance):
                     continue  # a mean of fewer bins is another number; the note says which subset is not formed
-                bins = [members[b] for b in protocol.balance]
-            else:
-                bins = [inside]
-            groups.append([len(data) + i for i in range(len(bins))])
-            data += [np.where(part, column.values, np.nan) for part in bins]
-            detected.append([np.where(part & ~column.failed, column.values, np.nan) for part in bins])
-            keys.append((name, metric, column))
-    intervals = bootstrap_intervals(np.stack(data, axis=1), groups, clusters, resamples=resamples, seed=seed)
+                parts = [members[b] for b in protocol.balance]
+            keys.append((name, column))
+            estimators.append(column.estimator(parts))
+            detected.append(column.estimator([part & ~column.failed for part in parts]) if column.failed.any() else estimators[-1])
     tables: dict[str, list[Score]] = {name: [] for name in members}
-    for (name, metric, column), group, fine, interval in zip(keys, groups, detected, intervals, strict=True):
-        inside = members[name]
-        labelled = inside & ~np.isnan(column.values)
+    found = intervals(estimators, clusters, resamples=resamples, seed=seed)
+    for (name, column), estimator, fine, interval in zip(keys, estimators, detected, found, strict=True):
+        inside, family = members[name], column.metric.family
         tables[name].append(
             Score(
-                metric=metric.text,
-                value=_mean_of_means([data[i] for i in group]),
-                unit=metric.family.unit,
-                higher_is_better=metric.family.higher_is_better,
-                ci95=interval,
-                n_scored=int(labelled.sum()),
+                metric=column.metric.text,
+                value=_or_none(estimator.point()),
+                unit=family.unit,
+                higher_is_better=family.higher_is_better,
+                ci95=(interval.low, interval.high) if interval else None,
+                ci_method=interval.method if interval else "",
+                n_scored=int((inside & column.labelled).sum()),
                 n_failed=int((inside & column.failed).sum()),
-                n_unlabelled=int((inside & ~labelled).sum()),
-                value_detected=_mean_of_means(fine),
+                n_unlabelled=int((inside & ~column.labelled).sum()),
+                value_detected=_or_none(fine.point()),
             )
         )
     return {name: tuple(scores) for name, scores in tables.items()}
 
 
-def _mean_of_means(parts: list[Array]) -> float | None:
-    """Mean of the means of the parts; None where any part is empty: there is no such number, and 0 would be the best error."""
-    if any(np.isnan(part).all() for part in parts):
-        return None
-    return float(np.mean([np.nanmean(part) for part in parts]))
+def _or_none(value: float) -> float | None:
+    """None where no face is labelled (of a balanced mean: in any bin): there is no such number, and 0 would be the best error."""
+    return None if np.isnan(value) else value
 
 
 def _failures(ids: list[str], given: npt.NDArray[np.bool_], aligned: Faces, failed: npt.NDArray[np.bool_]) -> tuple[Failure, ...]:
@@ -259,31 +243,3 @@ def _failures(ids: list[str], given: npt.NDArray[np.bool_], aligned: Faces, fail
         for sample_id, has, reason, bad in zip(ids, given, reasons, failed, strict=True)
         if bad
     )
-
-
-def refuse_unknown_ids(predictions: Faces, known: Sequence[str], source: str = "") -> None:
-    """`InputError` for predictions with ids that a dataset does not have, guessing what they were meant to be.
-
-    Parameters
-    ----------
-    known : sequence of str
-        All ids of the dataset.
-    source : str
-        What the error calls the predictions: their file.
-    """
-    names = set(known)
-    unknown = [str(i) for i in predictions.sample_id if str(i) not in names]  # type: ignore[union-attr]
-    if not unknown:
-        return
-    first = unknown[0]
-    stripped = first.strip().rpartition(".")[0]
-    tail = first.rpartition("/")[2]
-    guess = "ids of another dataset?"
-    if first.strip() in names:
-        guess = "without the blanks around it, it is one"
-    elif stripped in names:
-        guess = f"without its suffix it is {stripped!r}"
-    elif tail in names or tail.rpartition(".")[0] in names:
-        guess = f"ids have no folder and no suffix: {tail.rpartition('.')[0] or tail!r}"
-    where = f"{source}: " if source else ""
-    raise InputError(f"{where}{len(unknown)} of {len(predictions)} ids are not in the dataset, the first is {first!r}: {guess}")

@@ -29,7 +29,7 @@ from .metrics import parse_metric
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SCHEMA", "DatasetFacts", "Failure", "ModelFacts", "ProtocolFacts", "Record", "Score", "read_record"]
+__all__ = ["SCHEMA", "DatasetFacts", "Failure", "LandmarkErrors", "ModelFacts", "ProtocolFacts", "Record", "Score", "read_record"]
 
 SCHEMA = 1
 MAX_RECORD_BYTES = 64 << 20
@@ -48,7 +48,9 @@ class Score:
     value : float or None
         Failures charged; None where no face is labelled.
     ci95 : (float, float) or None
-        Bootstrap interval; None from fewer than two clusters.
+        95 % interval; None from fewer than two clusters, and for legacy formulas that are no means.
+    ci_method : str
+        How the interval was made (`hpbench.metrics.statistics`); "" without one.
     n_scored, n_failed, n_unlabelled : int
         Labelled faces (the failed among them), failed faces, faces without a label for this metric.
     value_detected : float or None
@@ -64,6 +66,26 @@ class Score:
     n_failed: int
     n_unlabelled: int
     value_detected: float | None
+    ci_method: str = ""
+
+
+@dataclass(frozen=True)
+class LandmarkErrors:
+    """An NME landmark by landmark, failed faces charged.
+
+    Attributes
+    ----------
+    metric : str
+        The metric text.
+    points : tuple of float or None
+        Mean over the faces where the landmark is labelled, percent of the norm; None where it never is.
+    parts : mapping of str to float or None
+        Mean over faces of the mean over the labelled landmarks of a part (jaw, nose, ...).
+    """
+
+    metric: str
+    points: tuple[float | None, ...]
+    parts: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -135,6 +157,10 @@ class Record:
         Not the whole dataset: kept off ranked boards.
     notes : tuple of str
         What a reader must know: boxes not stated, schemes mixed, subsets that could not be formed.
+    diagnostics : mapping of str to float
+        Unranked numbers that say what kind of error it is: the mean rotation offset, the prevalence of occluded points.
+    landmark_errors : LandmarkErrors or None
+        The first NME, landmark by landmark.
     """
 
     schema: int
@@ -150,6 +176,8 @@ class Record:
     notes: tuple[str, ...]
     predictions_sha256: str
     truth_sha256: str
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    landmark_errors: LandmarkErrors | None = None
     timing: dict[str, Any] | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] | None = None
@@ -192,7 +220,7 @@ class Record:
                 low, high = row.pop("ci95") or (np.nan, np.nan)
                 rows.append({"subset": subset, **row, "ci95_low": low, "ci95_high": high})
         columns = ["subset", "metric", "value", "ci95_low", "ci95_high", "unit", "higher_is_better", "n_scored", "n_failed"]
-        return pd.DataFrame(rows)[[*columns, "n_unlabelled", "value_detected"]]
+        return pd.DataFrame(rows)[[*columns, "n_unlabelled", "value_detected", "ci_method"]]
 
     def to_json(self) -> str:
         """Strict JSON, keys in the order of this class."""

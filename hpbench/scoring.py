@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .batches import UNREADABLE
 from .catalog import Protocol
 from .errors import InputError
-from .evaluate import evaluate, mixes_schemes, obstacle, protocol_needs, refuse_unknown_ids
+from .evaluate import evaluate
 from .faces import Faces
-from .geometry.rotations import geodesic_deg
+from .obstacles import looks_like_radians, mixes_schemes, obstacle, protocol_needs, refuse_unknown_ids
 from .predictions import Predictions
 from .provenance import fresh_facts
 from .readers import Dataset
@@ -103,7 +101,7 @@ def score_protocols(
             notes.append("boxes not stated")
         if predictions.faces.scheme is None and predictions.faces.landmarks is not None and protocol_needs(protocol, "landmarks"):
             notes.append(f"scheme not stated: taken for {scheme}")
-        if _looks_like_radians(truth, predictions.faces):
+        if looks_like_radians(truth, predictions.faces):
             notes.append("all predicted angles are within 3.15 while the labels are not: radians? euler_deg is in degrees")
         if mixes_schemes(protocol, scheme, predictions.faces):
             notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {scheme} labels")
@@ -121,6 +119,8 @@ def score_protocols(
             notes=(*notes, *found.notes),
             predictions_sha256=predictions_sha256,
             truth_sha256=truth.content_sha256(),
+            diagnostics=found.diagnostics,
+            landmark_errors=found.landmark_errors,
             timing=timing,
         )
         record = _with_known_timing(record, folder)
@@ -131,8 +131,6 @@ def score_protocols(
         raise InputError(f"{where}nothing could be scored: {' '.join(skipped) or source.card.id + ' has no protocols.'}")
     for text in skipped:
         remark(text)
-    if predictions.faces.visibility is not None:
-        remark("the predictions hold visibility, which no protocol scores yet.")
     remark(f"written to {folder}")
     return records
 
@@ -168,14 +166,6 @@ def _truth(source: Dataset, protocol: Protocol, limit_ids: list[str] | None, ima
     verified = complete and not wrong and not images_missing
     stated = bool(source.stated_statistics(protocol.split, protocol.labels))
     return truth, DatasetFacts(n_expected, n_found, None if verified and not stated else verified), notes
-
-
-def _looks_like_radians(truth: Faces, predictions: Faces) -> bool:
-    """Angles that are not all zero, none beyond pi, against labels of many degrees."""
-    if predictions.euler_deg is None or truth.rotation is None:
-        return False
-    largest = np.abs(predictions.euler_deg[np.isfinite(predictions.euler_deg)]).max(initial=0.0)
-    return bool(0.0 < largest <= 3.15 and len(predictions) >= 10 and np.nanmedian(geodesic_deg(truth.rotation, np.eye(3))) > 10.0)
 
 
 def _with_known_timing(record: Record, folder: Path) -> Record:

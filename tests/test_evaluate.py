@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from hpbench.catalog import Exclude, Protocol, Subset
 from hpbench.errors import InputError
-from hpbench.evaluate import evaluate, obstacle
+from hpbench.evaluate import evaluate
 from hpbench.faces import Faces
 from hpbench.geometry.rotations import rotation_from_euler
 from hpbench.landmarks import SCHEMES
 from hpbench.metrics import METRICS, parse_metric
 from hpbench.metrics.landmarks import NORMS, landmark_box_xyxy_px
 from hpbench.metrics.pose import FORMULAS
+from hpbench.obstacles import obstacle
 
 EVERY_METRIC = [
     *(f"mae(angle={a},convention=300w-lp)" for a in ("yaw", "pitch", "roll")),

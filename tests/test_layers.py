@@ -36,6 +36,9 @@ LAYERS = [
     "models",  # samples -> predictions
     "batches",  # one batch through a model
     "predict",  # a model over a dataset
+    "obstacles",  # why predictions do not fit a protocol
+    "diagnostics",  # what kind of error it is
+    "charging",  # what failed faces cost
     "evaluate",  # truth x predictions x protocol -> record
     "scoring",  # predictions of a dataset by its protocols
     "jobs",  # the verbs: run, score

@@ -61,8 +61,11 @@ class Protocol:
         The box whose height, sqrt(w h) or diagonal normalises landmark errors.
     balance : tuple of str
         Subsets whose means are averaged by ``mean=balanced``.
-    cluster_by, align_by : str
-        ``person`` or ``sequence``: what resampling clusters by, what aligned variants group by.
+    cluster_by : str
+        ``person`` or ``sequence``: what resampling clusters by.
+    align_by : str
+        ``all``, ``person`` or ``sequence``: the mean rotation from labels to predictions is taken away in each such group
+        before anything is measured.
     failures : mapping of str to float
         Another worst value for a metric than the metric's own.
     trained_on, citation, differs : str
@@ -83,7 +86,7 @@ class Protocol:
     subsets: tuple[Subset, ...] = ()
     balance: tuple[str, ...] = ()
     cluster_by: Literal["", "person", "sequence"] = ""
-    align_by: Literal["", "person", "sequence"] = ""
+    align_by: Literal["", "all", "person", "sequence"] = ""
     failures: dict[str, float] = field(default_factory=dict)
     trained_on: str = ""
     citation: str = ""

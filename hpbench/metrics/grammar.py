@@ -6,7 +6,7 @@ Every text is brought to that one form, so two texts are equal exactly when the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from ..errors import InputError, did_you_mean
 from ..faces import Faces
+from .decisions import Decisions
+from .estimators import Estimator
 from .table import METRICS, Family
 
 __all__ = ["Metric", "parse_metric"]
@@ -49,6 +51,11 @@ class Metric:
         """Whether the value is the mean of the protocol's bin means instead of the mean over faces."""
         return self.parameters.get("mean") == "balanced"
 
+    @property
+    def pooled(self) -> bool:
+        """Whether the value is a function of all visibility decisions instead of a mean over faces."""
+        return self.family.of_decisions is not None
+
     def per_face(self, truth: Faces, prediction: Faces, norm_box_xyxy_px: Array | None = None) -> Array:
         """The metric of each face, rows of `truth` and `prediction` matched.
 
@@ -56,8 +63,35 @@ class Metric:
         -------
         (N,) float64 array; NaN where the truth has no label or the prediction failed.
         """
-        arguments = {k: v for k, v in self.parameters.items() if k != "mean"}
-        return self.family.per_face(truth, prediction, norm_box_xyxy_px, **arguments)
+        if self.family.per_face is None:
+            raise InputError(f"{self.text} is a metric of all faces together: a single face has none.")
+        value: Array = self.family.per_face(truth, prediction, norm_box_xyxy_px, **self._computing())
+        return value
+
+    def weight(self, truth: Faces) -> Array:
+        """What each face counts for in the mean, (N,) float64."""
+        if self.family.weight is None:
+            return np.ones(len(truth))
+        weight: Array = self.family.weight(truth, **self.parameters)
+        return weight
+
+    @property
+    def whole(self) -> Callable[[Array], float] | None:
+        """The legacy formula that replaces the mean of the per-face values, if it is one."""
+        found: Callable[[Array], float] | None = self.family.whole(**self.parameters) if self.family.whole else None
+        return found
+
+    def of_decisions(self, decisions: Decisions) -> Estimator:
+        """The estimator of a pooled metric; `decisions` are those of its view."""
+        if self.family.of_decisions is None:
+            raise InputError(f"{self.text} is no metric of visibility.")
+        arguments = {k: v for k, v in self.parameters.items() if k != "view"}
+        estimator: Estimator = self.family.of_decisions(decisions, **arguments)
+        return estimator
+
+    def _computing(self) -> dict[str, Any]:
+        """The parameters that change the value of a face; ``mean`` says how they are put together."""
+        return {k: v for k, v in self.parameters.items() if k != "mean"}
 
     def worst(self, truth: Faces, norm_box_xyxy_px: Array | None = None) -> Array:
         """What a failed face is charged, (N,) float64."""
@@ -98,4 +132,6 @@ def parse_metric(text: str) -> Metric:
             values[key] = parameter.default
         if parameter.required or values[key] != parameter.default:
             shown.append(f"{key}={parameter.show(values[key])}")
+    if family.one_of and len(given.keys() & set(family.one_of)) != 1:
+        raise InputError(f"metric {text!r} needs exactly one of {' and '.join(family.one_of)}, e.g. {family.example}.")
     return Metric(f"{name}({','.join(shown)})" if shown else name, family, values)

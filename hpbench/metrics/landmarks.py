@@ -34,9 +34,17 @@ from ..faces import Faces
 from ..landmarks import scheme_named
 
 __all__ = [
-    "NORMS", "auc_percent", "distance_px", "failure_rate_percent", "landmark_box_xyxy_px", "nme_percent", "norm_px", "point_distances_px",
+    "NORMS",
+    "auc_percent",
+    "distance_px",
+    "failure_rate_percent",
+    "landmark_box_xyxy_px",
+    "nme_by_landmark",
+    "nme_percent",
+    "norm_px",
+    "point_distances_px",
     "worst_distance_px",
-]  # fmt: skip
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -127,3 +135,33 @@ def failure_rate_percent(truth: Faces, prediction: Faces, norm_box_xyxy_px: Arra
     """100 for each face whose error exceeds the threshold, 0 for the others, (N,); the mean is the failure rate."""
     error = nme_percent(truth, prediction, norm_box_xyxy_px, norm=norm)
     return np.where(np.isnan(error), np.nan, 100.0 * (error > above))
+
+
+def nme_by_landmark(
+    truth: Faces, prediction: Faces, norm_box_xyxy_px: Array | None = None, *, failed: npt.NDArray[np.bool_], norm: str
+) -> tuple[tuple[float | None, ...], dict[str, float | None]]:
+    """NME of each landmark and of each part of the scheme, percent; the labelled points of failed faces are charged 100.
+
+    Returns
+    -------
+    points : tuple of float or None
+        Mean over the faces where the landmark is labelled; None where it never is.
+    parts : dict of str to float or None
+        Mean over faces of the mean over the labelled landmarks of the part.
+    """
+    errors = 100.0 * point_distances_px(truth, prediction) / norm_px(truth, norm, norm_box_xyxy_px)[:, None]
+    errors = np.where(failed[:, None] & ~np.isnan(errors), 100.0, errors)
+    points = tuple(_mean_or_none(column) for column in errors.T)
+    parts = scheme_named(truth.scheme).parts if truth.scheme else {}
+    labelled = ~np.isnan(errors)
+    sums = np.where(labelled, errors, 0.0)
+    by_part: dict[str, float | None] = {}
+    for part, members in parts.items():
+        counts = labelled[:, list(members)].sum(axis=1)
+        by_part[part] = _mean_or_none(sums[counts > 0][:, list(members)].sum(axis=1) / counts[counts > 0])
+    return points, by_part
+
+
+def _mean_or_none(values: Array) -> float | None:
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else None

@@ -1,18 +1,19 @@
-"""Intervals: a percentile bootstrap over clusters, all scores of a record at once.
+"""Intervals: what a score would be on other faces of the same kind.
 
-Every score here is a mean of per-face values, or a mean of such means over bins, so it is a function of sums per
-cluster.  Resampling clusters then is one matrix product of counts and sums: 10,000 resamples of 2,000 faces and 100
-scores take about a second, and every score of a record sees the same resamples.
+All scores of a record see the same resamples, of whole clusters where the protocol says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RESAMPLES", "SEED", "bootstrap_intervals"]
+from .estimators import Estimator, OfErrors, Sums
+
+__all__ = ["RESAMPLES", "SEED", "Interval", "intervals"]
 
 Array = npt.NDArray[np.float64]
 
@@ -22,67 +23,73 @@ LEVEL = 0.95
 _COUNTS_IN_MEMORY = 8_000_000  # of one batch of resamples: 64 MB
 
 
-def bootstrap_intervals(
-    values: Array,
-    groups: Sequence[Sequence[int]],
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval.
+
+    Attributes
+    ----------
+    low, high : float
+    method : str
+        How it was made, e.g. ``percentile``.
+    """
+
+    low: float
+    high: float
+    method: str
+
+
+def intervals(
+    estimators: Sequence[Estimator],
     clusters: npt.ArrayLike | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = SEED,
-) -> list[tuple[float, float] | None]:
-    """Percentile bootstrap intervals (95 %) of several scores over the same faces.
+) -> list[Interval | None]:
+    """Intervals (95 %) of several scores over the same faces.
 
     Parameters
     ----------
-    values : (N, K) array
-        Columns of per-face values; NaN = the face does not count in that column.
-    groups : sequence of sequence of int
-        One entry a score: the columns whose means are averaged (one column for a plain mean, the bins' columns for a
-        balanced mean).
+    estimators : sequence of Estimator
+        Over the same N faces.
     clusters : (N,) array or None
         What is resampled together; each face by itself where None.
 
     Returns
     -------
-    list of (low, high) or None
-        None where fewer than two clusters hold a value: from one cluster nothing can be said about spread.
+    list of Interval or None
+        None where fewer than two clusters contribute: from one cluster nothing can be said about spread.
     """
-    counted = ~np.isnan(values)
-    filled = np.where(counted, values, 0.0)
-    weights = counted.astype(np.float64)
     if clusters is not None:
         _, codes = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
-        n = int(codes.max()) + 1 if len(codes) else 0
-        filled, weights = (_sums_by(codes, column, n) for column in (filled, weights))
-    n, k = filled.shape
-    if n < 2:
-        return [None] * len(groups)
-    both = np.concatenate([filled, weights], axis=1)
+        n_clusters = int(codes.max()) + 1 if len(codes) else 0
+        estimators = [e.by_cluster(codes, n_clusters) for e in estimators]
+    wanted = [i for i, e in enumerate(estimators) if not isinstance(e, OfErrors) and e.supporting() >= 2]
+    found: list[Interval | None] = [None] * len(estimators)
+    if not wanted:
+        return found
+    n = estimators[wanted[0]].n_units
+    drawn = {i: np.empty(resamples) for i in wanted}
+    sums = [i for i in wanted if isinstance(estimators[i], Sums)]
+    terms = np.concatenate([estimators[i].terms for i in sums]) if sums else np.empty((0, n))  # type: ignore[attr-defined]
     rng = np.random.default_rng(seed)
-    means = np.empty((resamples, k))
     batch = max(1, min(500, _COUNTS_IN_MEMORY // n))
     for start in range(0, resamples, batch):
         size = min(batch, resamples - start)
-        drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
-        sums = counts @ both
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means[start : start + size] = sums[:, :k] / sums[:, k:]
-    intervals: list[tuple[float, float] | None] = []
+        picks = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+        counts = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        totals, column = counts @ terms.T, 0
+        for i in wanted:
+            estimator = estimators[i]
+            if isinstance(estimator, Sums):
+                drawn[i][start : start + size] = estimator.combine(totals[:, column : column + len(estimator.terms)])
+                column += len(estimator.terms)
+            else:
+                drawn[i][start : start + size] = estimator.values(counts)
     tail = 100.0 * (1.0 - LEVEL) / 2.0
-    for columns in groups:
-        holding = (weights[:, list(columns)] > 0).sum(axis=0)
-        if (holding < 2).any():
-            intervals.append(None)
-            continue
-        score = means[:, list(columns)].mean(axis=1)
-        score = score[np.isfinite(score)]  # a resample may miss a small bin altogether
-        low, high = np.percentile(score, [tail, 100.0 - tail])
-        intervals.append((float(low), float(high)))
-    return intervals
-
-
-def _sums_by(codes: npt.NDArray[np.int64], columns: Array, n: int) -> Array:
-    sums = np.zeros((n, columns.shape[1]))
-    np.add.at(sums, codes, columns)
-    return sums
+    for i in wanted:
+        score = drawn[i][np.isfinite(drawn[i])]  # a resample may miss a small bin altogether
+        if len(score):
+            low, high = np.percentile(score, [tail, 100.0 - tail])
+            found[i] = Interval(float(low), float(high), "percentile")
+    return found

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..errors import InputError, did_you_mean
 from ..geometry.rotations import CONVENTIONS
-from . import landmarks, pose
+from . import landmarks, pose, visibility
 
 __all__ = ["METRICS", "Family", "Parameter"]
 
@@ -49,25 +49,41 @@ class Family:
     Attributes
     ----------
     needs : str
-        What the prediction must hold: ``pose`` or ``landmarks``.
+        What the prediction must hold: ``pose``, ``landmarks`` or ``visibility``.
     worst : float or callable
-        Charged for a failed face, in the metric's unit.
+        Charged for a failed face, in the metric's unit; of a metric of pooled decisions, the worst score there is (its
+        failed faces are ranked worst).
+    per_face : callable or None
+        (truth, prediction, norm_box, **parameters) -> (N,) values, whose mean is the score.
+    weight : callable or None
+        (truth, **parameters) -> (N,) weights of that mean; equal where None.
+    whole : callable or None
+        (**parameters) -> a function of all per-face values that replaces the mean, or None: legacy formulas.
+    of_decisions : callable or None
+        (decisions, **parameters) -> estimator, in place of `per_face`.
+    one_of : tuple of str
+        Parameters of which exactly one must be given.
     """
 
     name: str
     title: str
     unit: str
     higher_is_better: bool
-    needs: Literal["pose", "landmarks"]
-    per_face: Callable[..., Any]
+    needs: Literal["pose", "landmarks", "visibility"]
     worst: float | Callable[..., Any]
     example: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    per_face: Callable[..., Any] | None = None
+    weight: Callable[..., Any] | None = None
+    whole: Callable[..., Any] | None = None
+    of_decisions: Callable[..., Any] | None = None
+    one_of: tuple[str, ...] = ()
 
 
 _CONVENTION = Parameter(choices=tuple(CONVENTIONS), required=True)
 _NORM = Parameter(choices=landmarks.NORMS, required=True)
 _THRESHOLD = Parameter(required=True)
+_VIEW = Parameter(choices=visibility.VIEWS, default="occluded")
 
 METRICS: dict[str, Family] = {
     f.name: f
@@ -139,6 +155,29 @@ METRICS: dict[str, Family] = {
             per_face=landmarks.distance_px,
             worst=landmarks.worst_distance_px,
             example="distance_px",
+        ),
+        Family(
+            name="recall",
+            title="share of the occluded points found, at a precision (the best threshold) or at a fixed threshold of P(occluded)",
+            unit="%",
+            higher_is_better=True,
+            needs="visibility",
+            of_decisions=visibility.recall,
+            worst=0.0,
+            example="recall(precision=80)",
+            parameters={"precision": Parameter(), "threshold": Parameter(), "view": _VIEW},
+            one_of=("precision", "threshold"),
+        ),
+        Family(
+            name="ap",
+            title="average precision of occluded points",
+            unit="%",
+            higher_is_better=True,
+            needs="visibility",
+            of_decisions=visibility.average_precision,
+            worst=0.0,
+            example="ap",
+            parameters={"view": _VIEW},
         ),
     )
 }

@@ -1,0 +1,162 @@
+"""Estimators: what a metric makes of N faces, for any number of copies of each.
+
+Aim
+---
+Every score must be computable on all faces, on a subset, on the detected faces, and on thousands of resamples.  An
+estimator is a score as a function of *counts*: how often each face (or cluster of faces) is in the set.  The value is
+that of counts all 1; a bootstrap resample is another row of counts; leaving out a person is a row with a 0.
+
+Kinds
+-----
+`Sums` : a function of sums over faces.  A mean is a ratio of two sums, a bin-balanced mean the mean of such ratios.
+    Resampling is one matrix product for all scores of a record together.
+`Ranked` : a function of the whole ranking of the visibility decisions, such as the recall at a precision.
+`OfErrors` : a legacy formula of all errors that is neither; it has a value and no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .decisions import Decisions, OperatingPoints
+
+__all__ = ["Estimator", "OfErrors", "Ranked", "Sums", "mean_of_means"]
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+
+class Estimator(Protocol):
+    """A score as a function of how often each of n units (faces, or clusters of them) is counted."""
+
+    @property
+    def n_units(self) -> int:
+        """Number of units, those that contribute nothing among them."""
+
+    def supporting(self) -> int:
+        """Number of units that contribute; of a mean of several means, the number of the poorest."""
+
+    def point(self) -> float:
+        """The score itself, every unit counted once; NaN where there is none."""
+
+    def values(self, counts: Array) -> Array:
+        """The score for each row of counts, (R, n) -> (R,); NaN where a row leaves none."""
+
+    def by_cluster(self, codes: Codes, n_clusters: int) -> Estimator:
+        """The same score over clusters: unit i belongs to cluster ``codes[i]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """A function of sums over units.
+
+    Attributes
+    ----------
+    terms : (T, n) array
+        One row a sum.
+    combine : callable
+        (R, T) sums -> (R,) scores.
+    weights : (B, n) array
+        Of each mean that the score is made of, what every unit adds to its denominator.
+    """
+
+    terms: Array
+    combine: Callable[[Array], Array]
+    weights: Array
+
+    @property
+    def n_units(self) -> int:
+        return self.terms.shape[1]
+
+    def supporting(self) -> int:
+        return int((self.weights > 0).sum(axis=1).min())
+
+    def point(self) -> float:
+        return float(self.combine(self.terms.sum(axis=1)[None])[0])
+
+    def values(self, counts: Array) -> Array:
+        return self.combine(counts @ self.terms.T)
+
+    def by_cluster(self, codes: Codes, n_clusters: int) -> Sums:
+        return replace(self, terms=_sums_by(codes, self.terms, n_clusters), weights=_sums_by(codes, self.weights, n_clusters))
+
+
+def mean_of_means(parts: Sequence[tuple[Array, Array]]) -> Sums:
+    """The mean of weighted means.
+
+    Parameters
+    ----------
+    parts : sequence of ((n,) values, (n,) weights)
+        Units of weight 0, or whose value is NaN, do not count.  One part gives a plain (weighted) mean.
+    """
+    numerators, denominators = [], []
+    for values, weights in parts:
+        counted = ~np.isnan(values) & (weights > 0)
+        denominators.append(np.where(counted, weights, 0.0))
+        numerators.append(np.where(counted, values, 0.0) * denominators[-1])
+    bins = len(parts)
+
+    def combine(sums: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means: Array = sums[:, :bins] / sums[:, bins:]
+        return means.mean(axis=1)
+
+    return Sums(np.stack(numerators + denominators), combine, np.stack(denominators))
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A function of the operating points of a ranking of decisions; estimators that share `decisions` share the sorting."""
+
+    decisions: Decisions
+    statistic: Callable[[OperatingPoints], Array]
+
+    @property
+    def n_units(self) -> int:
+        return self.decisions.n_faces
+
+    def supporting(self) -> int:
+        return len(np.unique(self.decisions.face))
+
+    def point(self) -> float:
+        return float(self.statistic(self.decisions.operating_points())[0])
+
+    def values(self, counts: Array) -> Array:
+        return self.statistic(self.decisions.operating_points(counts))
+
+    def by_cluster(self, codes: Codes, n_clusters: int) -> Ranked:
+        return replace(self, decisions=replace(self.decisions, face=codes[self.decisions.face], n_faces=n_clusters))
+
+
+@dataclass(frozen=True, eq=False)
+class OfErrors:
+    """A function of all per-face errors at once: a legacy formula, without an interval."""
+
+    errors: Array  # (n,), NaN = not in the set
+    formula: Callable[[Array], float]
+
+    @property
+    def n_units(self) -> int:
+        return len(self.errors)
+
+    def supporting(self) -> int:
+        return 0  # nothing that could be resampled
+
+    def point(self) -> float:
+        errors = self.errors[~np.isnan(self.errors)]
+        return self.formula(errors) if len(errors) else float("nan")
+
+    def values(self, counts: Array) -> Array:
+        raise NotImplementedError("a legacy formula of all errors is not resampled")
+
+    def by_cluster(self, codes: Codes, n_clusters: int) -> OfErrors:
+        return self
+
+
+def _sums_by(codes: Codes, rows: npt.NDArray[Any], n: int) -> Array:
+    return np.stack([np.bincount(codes, weights=row, minlength=n) for row in rows])
