@@ -20,7 +20,8 @@ from hpbench.catalog import dataset_cards, protocols_of
 from hpbench.cli import cli
 from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
-from hpbench.metrics import METRICS
+from hpbench.metrics import METRICS, Parameter, parse_metric
+from hpbench.report.protocols import dataset_markdown, failure_charge
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md")
@@ -61,14 +62,26 @@ def protocols() -> str:
     return tabulate.tabulate(rows, ["protocol", "what", "main metric"], tablefmt="github")
 
 
+def pages() -> str:
+    """All protocols, dataset by dataset: what `hpbench protocols show` says of each."""
+    return "\n\n".join(dataset_markdown(card, protocols_of(card)) for card in dataset_cards().values())
+
+
 def metrics() -> str:
     """Table of the metric families and their parameters, from the code that computes them."""
+
+    def values(parameter: Parameter) -> str:
+        if parameter.choices:
+            return ", ".join(parameter.choices)
+        return "a number" if parameter.default is None else f"a number, {parameter.show(parameter.default)} unless given"
+
     rows = []
     for family in METRICS.values():
-        parameters = [f"`{k}` ({', '.join(p.choices) if p.choices else 'a number'})" for k, p in family.parameters.items()]
+        parameters = [f"`{k}`{' needed' * p.required} ({values(p)})" for k, p in family.parameters.items()]
         better = "higher" if family.higher_is_better else "lower"
-        rows.append([f"`{family.example}`", family.title, family.unit, better, "; ".join(parameters)])
-    return tabulate.tabulate(rows, ["metric", "what", "unit", "better", "parameters"], tablefmt="github")
+        charge = failure_charge(parse_metric(family.example))
+        rows.append([f"`{family.example}`", family.title, family.unit, better, charge, "; ".join(parameters)])
+    return tabulate.tabulate(rows, ["metric", "what", "unit", "better", "a failed face", "parameters"], tablefmt="github")
 
 
 def conventions() -> str:
@@ -113,6 +126,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "board": board,
     "datasets": datasets,
     "protocols": protocols,
+    "pages": pages,
     "metrics": metrics,
     "conventions": conventions,
     "schemes": schemes,

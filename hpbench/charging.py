@@ -5,7 +5,8 @@ Policy
 * A face whose truth is not there is not charged: it makes the record partial.
 * A face with truth and without a usable prediction is charged the worst value of each metric (the metric table says
   which: 180 degrees, 100 % NME, AUC 0, FR 100; a protocol may name another) and counted in the coverage.
-* In metrics of visibility its occluded points rank last and its visible points first.
+* In metrics of visibility its visible points are called occluded at every threshold and its occluded points at none; an
+  error of its probabilities is 1 a point.
 * A NaN at one labelled point fails the face for that metric.  No error is clipped.
 * The value over the detected faces alone stands beside, and is never ranked.
 
@@ -24,7 +25,8 @@ from .catalog import Protocol
 from .faces import Faces
 from .metrics import Metric
 from .metrics.decisions import Decisions
-from .metrics.estimators import Estimator, OfErrors, mean_of_means
+from .metrics.estimators import Estimator, OfErrors, mean_of_means, median_of
+from .metrics.matched import Matched
 from .metrics.visibility import decisions_of
 
 __all__ = ["Column", "charged_columns"]
@@ -57,11 +59,16 @@ class Column:
     decisions: Decisions | None
 
     def estimator(self, parts: Sequence[Mask]) -> Estimator:
-        """The score over some faces: one mask, or one a bin for a balanced mean."""
+        """The score over some faces: one mask, or one a bin for a balanced mean.
+
+        Scores of one view over the same faces share their decisions, and so the work of ranking them.
+        """
         if self.decisions is not None:
             return self.metric.of_decisions(self.decisions.of_faces(parts[0]))
         assert self.values is not None
         columns = [np.where(part, self.values, np.nan) for part in parts]
+        if self.metric.parameters.get("mean") == "median":
+            return median_of(columns[0])
         formula = self.metric.whole
         return OfErrors(columns[0], formula) if formula else mean_of_means([(column, self.weight) for column in columns])
 
@@ -72,6 +79,7 @@ def charged_columns(
     """One column a metric; rows of `truth` and `prediction` are matched."""
     views: dict[str, tuple[Decisions, Mask, Mask]] = {}
     columns = []
+    pair = Matched(truth, prediction, norm_box_xyxy_px)
     for metric in metrics:
         if metric.pooled:
             view = metric.parameters["view"]
@@ -80,15 +88,15 @@ def charged_columns(
             decisions, labelled, failed = views[view]
             columns.append(Column(metric, labelled, failed, None, np.ones(len(truth)), decisions))
         else:
-            columns.append(_per_face(metric, protocol, truth, prediction, norm_box_xyxy_px))
+            columns.append(_per_face(metric, protocol, pair))
     return columns
 
 
-def _per_face(metric: Metric, protocol: Protocol, truth: Faces, prediction: Faces, norm_box: Array | None) -> Column:
-    # a face is labelled for a metric when the truth can be scored against itself
-    labelled = ~np.isnan(metric.per_face(truth, truth, norm_box))
-    values = metric.per_face(truth, prediction, norm_box)
-    failed = labelled & np.isnan(values)
-    worst = np.full(len(truth), protocol.failures[metric.text]) if metric.text in protocol.failures else metric.worst(truth, norm_box)
-    values = np.where(failed, worst, values)
-    return Column(metric, labelled, failed, np.where(labelled, values, np.nan), metric.weight(truth), None)
+def _per_face(metric: Metric, protocol: Protocol, pair: Matched) -> Column:
+    values = metric.values(pair)  # NaN: not labelled, infinite: failed
+    labelled, failed = ~np.isnan(values), np.isinf(values)
+    if failed.any():
+        charge = protocol.failures.get(metric.text)
+        worst = metric.worst(pair.truth, pair.norm_box_xyxy_px) if charge is None else np.full(len(pair), charge)
+        values = np.where(failed, worst, values)
+    return Column(metric, labelled, failed, values, metric.weight(pair.truth), None)

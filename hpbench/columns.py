@@ -65,8 +65,22 @@ def check_points(columns: Mapping[str, Array | None], scheme: str | None) -> Non
         row, point = map(int, bad[0])
         raise InputError(
             f"visibility of point {point} in row {row + 1} is {visibility[row, point]:g}: it is a probability, "
-            "0 (occluded) to 1 (visible); a score before the sigmoid?"
+            f"0 (occluded) to 1 (visible); {_meant_visibility(visibility[~np.isnan(visibility)])}"
         )
+
+
+def _meant_visibility(values: Array) -> str:
+    """What numbers beyond 0 and 1 may be, by their range."""
+    low, high = values.min(), values.max()
+    if np.isin(values, (-1, 1)).all():
+        return "-1 for occluded? write 0."
+    if np.isin(values, (0, 1, 2)).all():
+        return "COCO's flags, 0 not labelled, 1 occluded, 2 visible?"
+    if -0.05 <= low and high <= 1.05:
+        return "a score that is not clipped?"
+    if low >= 0 and 50 < high <= 100:
+        return "percent? divide by 100."
+    return "a score before the sigmoid?"
 
 
 def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | None, convention: str | None) -> Array | None:
@@ -152,18 +166,39 @@ def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dty
     wrong = array.ndim != len(wanted) or any(w not in (-1, have) for w, have in zip(wanted, array.shape, strict=False))
     if wrong:
         text = ", ".join("L" if w == -1 else str(w) for w in wanted)
-        hint = ""
-        if name == "rotation" and array.shape == (n, 3):
-            hint = ": Euler angles? give them as euler_deg with their convention"
-        elif name == "euler_deg" and array.shape == (n, 3, 3):
-            hint = ": matrices? give them as rotation"
-        elif name == "landmarks" and array.ndim == 3 and array.shape[1] == 2:
-            hint = ": transposed? points come before x, y"
-        raise InputError(f"{name} must have shape ({text}), got {array.shape}{hint}.")
+        raise InputError(f"{name} must have shape ({text}), got {array.shape}{_meant_shape(name, array.shape, n)}.")
     if dtype is np.float64 and np.isinf(array).any():
         row = int(np.argwhere(np.isinf(array))[0][0]) + 1
         raise InputError(f"{name} holds an infinite number in row {row}: a failed face is NaN.")
     return array
+
+
+_MEANT = {  # (column, shape after N) -> what it may be
+    ("rotation", (3,)): "Euler angles? give them as euler_deg with their convention",
+    ("rotation", (4,)): "a quaternion? give its 3x3 matrix",
+    ("rotation", (6,)): "the six-number representation? give its 3x3 matrix",
+    ("rotation", (9,)): "a flattened matrix? reshape it to (N, 3, 3)",
+    ("rotation", (3, 4)): "with a translation? give the left 3x3 part",
+    ("rotation", (4, 4)): "a homogeneous matrix? give its upper left 3x3 part",
+    ("euler_deg", (3, 3)): "matrices? give them as rotation",
+    ("euler_deg", (4,)): "a quaternion? give its 3x3 matrix as rotation",
+}
+
+
+def _meant_shape(name: str, shape: tuple[int, ...], n: int) -> str:
+    """End of an error about a column's shape: what its values may be."""
+    if shape[:1] != (n,):
+        one = len(shape) == len(COLUMNS[name][0]) and n == 1
+        return ": of one face? The first axis counts faces" if one else f": {shape[0] if shape else 1} rows for {n} faces"
+    row = shape[1:]
+    hint = _MEANT.get((name, row), "")
+    if name == "landmarks" and len(row) == 2:
+        hint = "transposed? points come before x, y" if row[0] == 2 else "with a depth or a score? give x, y alone" if row[1] == 3 else ""
+    elif name == "landmarks" and len(row) == 1 and row[0] % 2 == 0:
+        hint = f"flattened? reshape them to (N, {row[0] // 2}, 2)"
+    elif name == "visibility" and len(row) == 2 and row[1] == 2:
+        hint = "scores of two classes? give P(visible) alone"
+    return f": {hint}" if hint else ""
 
 
 def checked_text(name: str, value: object, n: int) -> Array:

@@ -13,13 +13,21 @@ __all__ = ["occlusion_diagnostics", "pose_diagnostics"]
 
 
 def pose_diagnostics(truth: Faces, prediction: Faces, convention: str) -> dict[str, float]:
-    """The mean rotation from labels to predictions: a constant offset is a matter of frames, not of skill.
+    """The mean rotation from labels to predictions, before any alignment: a constant offset is a matter of frames, not of skill.
+
+    Parameters
+    ----------
+    truth, prediction : Faces
+        Rows matched.
+    convention : str
+        Of the angles of the offset.  For heads that face the camera these are what the predicted angles have too much: 5 degrees
+        of yaw too much everywhere are ``mean_offset_yaw_deg`` of about 5.
 
     Returns
     -------
     dict
         ``mean_offset_deg`` and its ``mean_offset_yaw_deg``, ``..._pitch_deg``, ``..._roll_deg`` in the convention; empty
-        where no face has both poses.
+        where no face has both poses less than 90 degrees apart (`hpbench.geometry.alignment.rotation_offset`).
     """
     if truth.rotation is None or prediction.rotation is None:
         return {}
@@ -32,9 +40,21 @@ def pose_diagnostics(truth: Faces, prediction: Faces, convention: str) -> dict[s
 
 
 def occlusion_diagnostics(truth: Faces) -> dict[str, float]:
-    """``decisions``: how many points have a visibility label; ``occluded_percent``: the prevalence, the precision of a guess."""
-    kinds = occlusion_kinds(truth)
-    labelled = int((kinds != 3).sum())
-    return (
-        {"decisions": float(labelled), "occluded_percent": 100.0 * int(((kinds == 1) | (kinds == 2)).sum()) / labelled} if labelled else {}
-    )
+    """How many points are labelled occluded: the precision of a guess.
+
+    Returns
+    -------
+    dict
+        ``decisions``: the points with a visibility label; ``occluded_percent`` of them.  Where the two kinds of occlusion are
+        told apart, ``external_percent`` and ``self_percent``: the prevalence in the view of one kind, the other left out.
+        Empty where nothing is labelled.
+    """
+    visible, external, itself = np.bincount(occlusion_kinds(truth).ravel(), minlength=4)[:3].tolist()
+    occluded = external + itself
+    if not visible + occluded:
+        return {}
+    found = {"decisions": float(visible + occluded), "occluded_percent": 100.0 * occluded / (visible + occluded)}
+    if truth.occlusion is not None:
+        kinds = {"external": external, "self": itself}
+        found |= {f"{view}_percent": 100.0 * count / (visible + count) for view, count in kinds.items() if visible + count}
+    return found

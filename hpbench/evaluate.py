@@ -18,6 +18,7 @@ from .metrics import parse_metric
 from .metrics.estimators import Estimator
 from .metrics.landmarks import nme_by_landmark
 from .metrics.statistics import RESAMPLES, SEED, intervals
+from .metrics.visibility import decision_table, is_hard
 from .obstacles import protocol_needs, refuse_unknown_ids
 from .records import Failure, LandmarkErrors, Score
 
@@ -34,7 +35,8 @@ class Evaluation:
     Attributes
     ----------
     errors : mapping of str to array
-        ``sample_id``, ``cluster`` and per metric text the (N,) values, NaN = not labelled, failures charged.
+        ``sample_id``, ``cluster`` and per metric text the (N,) values, NaN = not labelled, failures charged;
+        where visibility is measured, `decision_table`.
     diagnostics, landmark_errors
         See `Record`.
     """
@@ -77,6 +79,8 @@ def evaluate(
         What an error calls the predictions: their file.
     metrics : sequence of str
         Metric texts to compute besides the protocol's: they come last.
+    resamples, seed : int
+        Of the intervals (`hpbench.metrics.statistics`); 0 resamples = no intervals.
 
     Raises
     ------
@@ -98,6 +102,8 @@ def evaluate(
     columns = charged_columns([parse_metric(text) for text in texts], protocol, truth, aligned, norm_box)
 
     notes: list[str] = []
+    if any(c.metric.pooled for c in columns) and is_hard(aligned):
+        notes.append("visibility is hard (0 or 1 only): one operating point, so ap, roc_auc and best_f1 are those of one threshold")
     members: dict[str, Mask] = {"": np.ones(len(ids), dtype=bool)}
     for subset in protocol.subsets:
         if subset.attribute in truth.attributes:
@@ -117,6 +123,7 @@ def evaluate(
             "sample_id": np.array(ids),
             "cluster": np.array([str(c) for c in (ids if clusters is None else clusters)]),
             **{c.metric.text: c.values for c in columns if c.values is not None},
+            **(decision_table(truth, aligned) if any(c.metric.pooled for c in columns) else {}),
         },
         diagnostics=diagnostics,
         landmark_errors=_landmark_errors(columns, truth, aligned, norm_box),
@@ -211,7 +218,8 @@ def _scores(
             estimators.append(column.estimator(parts))
             detected.append(column.estimator([part & ~column.failed for part in parts]) if column.failed.any() else estimators[-1])
     tables: dict[str, list[Score]] = {name: [] for name in members}
-    found = intervals(estimators, clusters, resamples=resamples, seed=seed)
+    shares = [column.metric.family.share for _, column in keys]
+    found = intervals(estimators, clusters, shares=shares, resamples=resamples, seed=seed) if resamples else [None] * len(estimators)
     for (name, column), estimator, fine, interval in zip(keys, estimators, detected, found, strict=True):
         inside, family = members[name], column.metric.family
         tables[name].append(
@@ -220,7 +228,7 @@ def _scores(
                 value=_or_none(estimator.point()),
                 unit=family.unit,
                 higher_is_better=family.higher_is_better,
-                ci95=(interval.low, interval.high) if interval else None,
+                ci95=(interval.low, min(interval.high, family.highest)) if interval else None,
                 ci_method=interval.method if interval else "",
                 n_scored=int((inside & column.labelled).sum()),
                 n_failed=int((inside & column.failed).sum()),

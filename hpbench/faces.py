@@ -146,6 +146,8 @@ class Faces:
     def take(self, rows: npt.ArrayLike) -> Faces:
         """These rows (indices or a boolean mask), in this order, as new Faces."""
         index = np.asarray(rows)
+        if index.dtype == bool and index.all():
+            return self
         changes: dict[str, Any] = {}
         for name in ("sample_id", *COLUMNS, *TEXT_COLUMNS):
             value = getattr(self, name)
@@ -160,6 +162,8 @@ class Faces:
 
     def aligned_to(self, sample_ids: Sequence[str]) -> Faces:
         """Rows in the order of `sample_ids`; an id without a row becomes a row of NaN ("no prediction")."""
+        if list(sample_ids) == list(self.sample_id):  # type: ignore[arg-type]
+            return self
         rows = self.rows_of(sample_ids)
         absent = rows < 0
         changes: dict[str, Any] = {"sample_id": list(sample_ids), "attributes": {}}

@@ -10,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .catalog import Protocol, dataset_card, protocol_named, protocols_of
+from .catalog import Protocol, dataset_card, eye_norm_refusal, protocol_named, protocols_of
 from .errors import InputError, MissingDataError
+from .metrics import parse_metric
 from .models.interface import Model
 from .models.resolve import create_model
+from .obstacles import protocol_needs
 from .predict import Progress, RunTiming, forget_parts, predict
 from .predictions import Predictions, read_predictions
 from .readers import Dataset, load
@@ -41,6 +43,8 @@ def run(
     limit: int | None = None,
     max_failures: int | None = None,
     mix_schemes: bool = False,
+    metrics: str | Iterable[str] = (),
+    eye_norms: bool = False,
     progress: Progress | None = None,
     remark: Remark = silent,
 ) -> list[Record]:
@@ -70,6 +74,10 @@ def run(
         Stop when more faces have failed.
     mix_schemes : bool
         Score landmarks against labels of another scheme of the same length; noted in the record.
+    metrics : str or list of str, optional
+        Metrics to compute besides the protocols', e.g. another's formula: ``mae(convention=300w-lp,formula=fold180)``.
+    eye_norms : bool
+        Allow `metrics` with norm=corners or norm=pupils on a dataset with profile faces.
     progress, remark
         Where progress and remarks go.
 
@@ -84,6 +92,7 @@ def run(
     named_boxes = {p.boxes for p in protocols} if protocol else set()
     box_set = source.box_set(boxes or (named_boxes.pop() if len(named_boxes) == 1 else ""))
     served = [p for p in protocols if p.boxes == box_set]
+    extra = _checked_metrics(metrics, source, protocols, eye_norms=eye_norms)
     _refuse_before_running(source, protocols if protocol else served, box_set, named=bool(protocol))
     _check_counts(limit=limit, batch_size=batch_size, workers=workers, max_failures=max_failures)
     made = model if isinstance(model, Model) else create_model(
@@ -113,7 +122,7 @@ def run(
         predictions, source, protocols, facts, folder,
         limit_ids=ids if limit is not None else None, with_images=True,
         timing=_timing(timing, size, getattr(made, "device", device)),
-        mix_schemes=mix_schemes, named=bool(protocol), remark=remark,
+        mix_schemes=mix_schemes, metrics=extra, named=bool(protocol), remark=remark,
     )  # fmt: skip
     forget_parts(file)
     return records
@@ -127,6 +136,8 @@ def score(
     data: PathLike | Iterable[PathLike] | None = None,
     out: PathLike | None = None,
     mix_schemes: bool = False,
+    metrics: str | Iterable[str] = (),
+    eye_norms: bool = False,
     remark: Remark = silent,
 ) -> list[Record]:
     """Score a prediction file by the protocols of a dataset that it can serve; no model is run, no image is read.
@@ -137,7 +148,7 @@ def score(
         A file of `hpbench.predictions`, or its content.
     dataset : str or Dataset, optional
         May be left out when `protocol` names it.
-    protocol, data, out, mix_schemes, remark
+    protocol, data, out, mix_schemes, metrics, eye_norms, remark
         As in `run`.
 
     Returns
@@ -152,13 +163,14 @@ def score(
         dataset = protocol_named(names[0]).dataset
     protocols = _protocols(dataset if isinstance(dataset, str) else dataset.card.id, names)
     source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
+    extra = _checked_metrics(metrics, source, protocols, eye_norms=eye_norms)
     name = given.model or (Path(predictions).stem if isinstance(predictions, (str, Path)) else "predictions")
     folder = Path(out) if out is not None else _untaken(default_output(name, source.card.id), given, protocols)
     _remark_missing(source, protocols, None, remark)
     return score_protocols(
         given, source, protocols, ModelFacts(name), folder,
         origin="" if isinstance(predictions, Predictions) else str(predictions),
-        mix_schemes=mix_schemes, named=bool(names), remark=remark,
+        mix_schemes=mix_schemes, metrics=extra, named=bool(names), remark=remark,
     )  # fmt: skip
 
 
@@ -192,6 +204,18 @@ def _protocols(dataset_id: str, names: list[str]) -> list[Protocol]:
             raise InputError(f"protocol {name!r} is one of {protocol.dataset}'s, not of {dataset_id}'s.")
         chosen.append(protocol)
     return chosen
+
+
+def _checked_metrics(metrics: str | Iterable[str], source: Dataset, protocols: list[Protocol], *, eye_norms: bool) -> list[str]:
+    """Canonical texts of metrics asked for besides the protocols'; each can be computed by one of the protocols at least."""
+    texts = [parse_metric(text).text for text in ([metrics] if isinstance(metrics, str) else metrics)]
+    for text in texts:
+        needs = parse_metric(text).family.needs
+        if not any(protocol_needs(p, needs) for p in protocols):
+            raise InputError(f"--metric {text} is about {needs}, which no protocol asked for measures.")
+        if not eye_norms and (refusal := eye_norm_refusal(source.card, text)):
+            raise InputError(f"--metric {text}: {refusal}; --eye-norms computes it all the same.")
+    return texts
 
 
 def _ids_to_predict(source: Dataset, protocols: list[Protocol]) -> list[str]:

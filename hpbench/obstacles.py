@@ -1,6 +1,7 @@
 """What stands between predictions and a protocol: kinds, schemes, boxes and ids that do not fit, and numbers that look wrong.
 
-Each answer is one sentence that names the mistake it guesses.
+Each answer is one sentence that names the mistake it guesses.  What cannot be scored is refused; what can, but looks like a
+mistake, is a note in the record (`suspicions`).
 """
 
 from __future__ import annotations
@@ -8,15 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from .catalog import Protocol
 from .errors import InputError
 from .faces import Faces
-from .geometry.rotations import geodesic_deg
-from .landmarks import SCHEMES
+from .geometry.rotations import geodesic_deg, rotation_from_euler
+from .landmarks import MAPS, SCHEMES
 from .metrics import parse_metric
+from .metrics.pose import angles_deg
+from .metrics.visibility import decisions_of, is_constant, roc_auc
 
-__all__ = ["looks_like_radians", "mixes_schemes", "obstacle", "protocol_needs", "refuse_unknown_ids"]
+__all__ = ["mixes_schemes", "obstacle", "protocol_needs", "refuse_unknown_ids", "suspicions"]
+
+_Array = npt.NDArray[np.float64]
+
+_FACES_LOOKED_AT = 1000  # enough for a suspicion, and no time beside scoring a million
+_FEW_FACES, _MANY_FACES = 3, 10  # of fewer, chance can look like anything: where the fit is compared, where the range alone
+_FEWEST_DECISIONS = 50  # occluded ones, and visible ones
+_INVERTED_BELOW = 35.0  # ROC-AUC in percent: a guess has 50, and no bad model that little
 
 
 def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: str, *, mix_schemes: bool = False) -> str:
@@ -31,14 +42,19 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
     """
     if protocol_needs(protocol, "pose") and predictions.rotation is None:
         return "the predictions hold no pose"
-    if protocol_needs(protocol, "visibility") and predictions.visibility is None:
-        return "the predictions hold no visibility"
+    if protocol_needs(protocol, "visibility"):
+        if predictions.visibility is None:
+            return "the predictions hold no visibility"
+        if is_constant(predictions):
+            value = predictions.visibility[~np.isnan(predictions.visibility)][0]
+            return f"the visibility of all points of all faces is {value:g}: not predicted? leave it out then"
+        if problem := _other_points("visibility", predictions.visibility.shape[1], predictions.scheme, truth_scheme):
+            return problem
     if protocol_needs(protocol, "landmarks"):
         if predictions.landmarks is None:
             return "the predictions hold no landmarks"
-        labelled, predicted = SCHEMES[truth_scheme].n_points if truth_scheme in SCHEMES else 0, predictions.landmarks.shape[1]
-        if labelled and predicted != labelled:
-            return f"the predictions have {predicted} landmarks a face, the labels {labelled} ({truth_scheme})"
+        if problem := _other_points("landmarks", predictions.landmarks.shape[1], predictions.scheme, truth_scheme):
+            return problem
         if mixes_schemes(protocol, truth_scheme, predictions) and not mix_schemes:
             return (
                 f"the predictions are {predictions.scheme}, the labels {truth_scheme}: other points; --mix-schemes scores them all the same"
@@ -46,6 +62,27 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
     if boxes and boxes != protocol.boxes:
         return f"the model was given the boxes {boxes!r}, the protocol's are {protocol.boxes!r}"
     return ""
+
+
+def _other_points(kind: str, predicted: int, stated: str | None, labelled: str) -> str:
+    """Why so many predicted points are not those of the labels' scheme, with the map that makes them so; or ""."""
+    if labelled not in SCHEMES or predicted == SCHEMES[labelled].n_points:
+        return ""
+    have = f"{predicted} landmarks" if kind == "landmarks" else f"the visibility of {predicted} points"
+    problem = f"the predictions have {have} a face, the labels {SCHEMES[labelled].n_points} ({labelled})"
+    known = [name for name, scheme in SCHEMES.items() if scheme.n_points == predicted and stated in (None, name)]
+    source = next((name for name in known if (name, labelled) in MAPS), None)
+    if source is not None:
+        missing = [str(i) for i, points in enumerate(MAPS[source, labelled]) if not points]
+        but = f", all but {' and '.join(missing)}, which {source} has nothing like" if missing else ""
+        if kind == "landmarks":
+            return f"{problem}: hpbench.landmarks.map_landmarks(landmarks, {source!r}, {labelled!r}) makes them{but}"
+        return f"{problem}: hpbench.landmarks.MAPS[{source!r}, {labelled!r}] says which of them{but}"
+    if predicted == 66 and SCHEMES[labelled].n_points == 68:
+        return f"{problem}: the 68 without the inner mouth corners, 60 and 64? There is no map that makes up points"
+    others = [target for name, target in MAPS if name in known]
+    but = f", only to {' and '.join(dict.fromkeys(others))}" if others else ""
+    return f"{problem}: there is no map from {known[0] if known else f'{predicted} points'} to {labelled}{but}"
 
 
 def mixes_schemes(protocol: Protocol, truth_scheme: str, predictions: Faces) -> bool:
@@ -86,9 +123,94 @@ def refuse_unknown_ids(predictions: Faces, known: Sequence[str], source: str = "
     raise InputError(f"{where}{len(unknown)} of {len(predictions)} ids are not in the dataset, the first is {first!r}: {guess}")
 
 
-def looks_like_radians(truth: Faces, predictions: Faces) -> bool:
-    """Angles that are not all zero, none beyond pi, against labels of many degrees."""
-    if predictions.euler_deg is None or truth.rotation is None:
-        return False
-    largest = np.abs(predictions.euler_deg[np.isfinite(predictions.euler_deg)]).max(initial=0.0)
-    return bool(0.0 < largest <= 3.15 and len(predictions) >= 10 and np.nanmedian(geodesic_deg(truth.rotation, np.eye(3))) > 10.0)
+def suspicions(protocol: Protocol, truth: Faces, predictions: Faces) -> list[str]:
+    """What in these predictions looks like a mistake of units, frames or polarity: notes for the record, never refusals.
+
+    Only clear cases are told, from at most a thousand of the faces that have both labels and predictions.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    truth, predictions : Faces
+        Of any ids; `obstacle` has found nothing.
+    """
+    rows = predictions.rows_of([str(i) for i in truth.sample_id])  # type: ignore[union-attr]
+    both = np.flatnonzero(rows >= 0)
+    if not len(both):
+        return []
+    looked_at = min(len(both), _FACES_LOOKED_AT)
+    both = both[np.arange(looked_at) * len(both) // looked_at]
+    truth, predictions = truth.take(both), predictions.take(rows[both])
+    kinds = {"pose": _of_pose, "landmarks": _of_landmarks, "visibility": _of_visibility}
+    return [note for kind, look in kinds.items() if protocol_needs(protocol, kind) and (note := look(truth, predictions))]
+
+
+def _of_pose(truth: Faces, prediction: Faces) -> str:
+    if truth.rotation is None or prediction.rotation is None:
+        return ""
+    convention = prediction.convention or truth.convention or "300w-lp"
+    angles, raw = angles_deg(prediction, convention)
+    good = ~(np.isnan(angles).any(axis=1) | np.isnan(truth.rotation).any(axis=(1, 2)))
+    if good.sum() < _FEW_FACES:
+        return ""
+    labels, angles = truth.rotation[good], angles[good]
+    largest = np.abs(angles).max(axis=1)
+    if raw and np.median(largest) > 360.0:
+        return "most predicted angles are beyond a full turn: degrees taken for radians and converted? euler_deg is in degrees"
+    if largest.max() > 2 * np.pi:
+        return ""
+    error = np.median(geodesic_deg(labels, prediction.rotation[good]))
+    if np.median(geodesic_deg(labels, rotation_from_euler(np.rad2deg(angles), convention))) < error / 3:
+        what = "euler_deg is in degrees" if raw else "the rotations were made of radians taken for degrees"
+        return f"taken as radians, the predicted angles fit the labels far better: radians? {what}"
+    varies = np.ptp(angles, axis=0).max() > 0  # a constant is a baseline
+    if raw and varies and len(angles) >= _MANY_FACES and largest.max() <= 3.15 and np.median(geodesic_deg(labels, np.eye(3))) > 10.0:
+        return "all predicted angles are within 3.15 while the labels are not: radians? euler_deg is in degrees"
+    return ""
+
+
+def _of_landmarks(truth: Faces, prediction: Faces) -> str:
+    """Whether shapes fit the labels once each is moved and scaled, and not before."""
+    labels, points = truth.landmarks, prediction.landmarks
+    if labels is None or points is None or labels.shape != points.shape:
+        return ""
+    known: npt.NDArray[np.bool_] = ~np.isnan(labels + points).any(axis=2)
+    rows = known.sum(axis=1) >= 3
+    known = known[rows, :, None]
+    weight = known / known.sum(axis=1, keepdims=True)
+    labels, points = np.where(known, labels[rows], 0.0), np.where(known, points[rows], 0.0)
+    shape, size = _shape_and_size(labels, weight)
+    predicted, _ = _shape_and_size(points, weight)
+    away = np.sqrt((weight * (labels - points) ** 2).sum(axis=(1, 2))) / size
+    left = np.sqrt((weight * (shape - predicted) ** 2).sum(axis=(1, 2)))  # NaN for a face without extent
+    compared = int(np.isfinite(left).sum())
+    if not compared or np.nanmedian(away) < 1.0:
+        return ""
+    if np.abs(points).max() <= 1.5:
+        return "all predicted landmarks are within -1.5 to 1.5: normalised coordinates? They are pixels of the original image"
+    if compared >= _FEW_FACES and np.nanmedian(left) < min(0.5, np.nanmedian(away) / 4):  # unrelated shapes are 1.4 apart
+        return (
+            "the predicted shapes fit the labels once each is moved and scaled, and not before: coordinates of the crop or of a resized "
+            "image? They are pixels of the original image"
+        )
+    return ""
+
+
+def _shape_and_size(points: _Array, weight: _Array) -> tuple[_Array, _Array]:
+    """Points about their mean and of unit size (N, L, 2), and the size (N,): the root mean square distance from the mean, not 0."""
+    centred = points - (weight * points).sum(axis=1, keepdims=True)
+    size = np.sqrt((weight * centred**2).sum(axis=(1, 2)))
+    size = np.where(size > 0, size, np.nan)
+    return centred / size[:, None, None], size
+
+
+def _of_visibility(truth: Faces, prediction: Faces) -> str:
+    decisions, _, failed = decisions_of(truth, prediction)
+    decisions = decisions.of_faces(~failed)
+    occluded = int(decisions.positive.sum())
+    if len(truth) < _MANY_FACES or min(occluded, len(decisions.positive) - occluded) < _FEWEST_DECISIONS:
+        return ""
+    ranked = roc_auc(decisions).point()
+    if ranked < _INVERTED_BELOW:
+        return f"visible points are predicted as occluded (ROC-AUC {ranked:.0f} %): inverted? visibility is P(visible)"
+    return ""

@@ -5,8 +5,9 @@ Format history
 1 : first (hpbench 0.1).
 
 Beside ``<name>.json`` lies ``<name>.errors.npz``: ``sample_id``, ``cluster`` and one float64 array per metric text, NaN
-where a face is not labelled, the charge where it failed.  Records are equal when they are equal without ``timing``,
-``environment``, ``git`` and ``date``.
+where a face is not labelled, the charge where it failed; metrics of pooled decisions store the decisions instead
+(``decision_face``, ``decision_kind``, ``decision_visible``; see `hpbench.metrics.visibility.decision_table`).  Records are
+equal when they are equal without ``timing``, ``environment``, ``git`` and ``date``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from .catalog import Protocol
 from .errors import InputError
 from .evaluate import evaluate
 from .faces import Faces
-from .obstacles import looks_like_radians, mixes_schemes, obstacle, protocol_needs, refuse_unknown_ids
+from .metrics import parse_metric
+from .obstacles import mixes_schemes, obstacle, protocol_needs, refuse_unknown_ids, suspicions
 from .predictions import Predictions
 from .provenance import fresh_facts
 from .readers import Dataset
@@ -38,6 +39,7 @@ def score_protocols(
     with_images: bool = False,
     timing: dict[str, Any] | None = None,
     mix_schemes: bool = False,
+    metrics: Sequence[str] = (),
     named: bool = False,
     origin: str = "",
     remark: Remark = silent,
@@ -52,6 +54,8 @@ def score_protocols(
         A model has just seen the images: missing ones make the records partial.
     timing : dict or None
         Of the run.
+    metrics : sequence of str
+        Metric texts to compute besides each protocol's, by the protocols that measure the same kind of prediction.
     named : bool
         The protocols were asked for by name: one that cannot be scored is an error, not a remark.
     origin : str
@@ -101,11 +105,11 @@ def score_protocols(
             notes.append("boxes not stated")
         if predictions.faces.scheme is None and predictions.faces.landmarks is not None and protocol_needs(protocol, "landmarks"):
             notes.append(f"scheme not stated: taken for {scheme}")
-        if looks_like_radians(truth, predictions.faces):
-            notes.append("all predicted angles are within 3.15 while the labels are not: radians? euler_deg is in degrees")
+        notes += suspicions(protocol, truth, predictions.faces)
         if mixes_schemes(protocol, scheme, predictions.faces):
             notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {scheme} labels")
-        found = evaluate(protocol, truth, predictions.faces, expected_ids=all_ids, source=origin)
+        extra = [m for m in metrics if protocol_needs(protocol, parse_metric(m).family.needs)]
+        found = evaluate(protocol, truth, predictions.faces, expected_ids=all_ids, source=origin, metrics=extra)
         record = Record(
             **facts,
             protocol=ProtocolFacts(protocol.id, protocol.version, protocol.sha256),

@@ -110,7 +110,7 @@ def test_shipped_datasets_are_whole() -> None:
 
 def test_shipped_protocols_are_whole() -> None:
     protocols = all_protocols()
-    assert len({p.sha256 for p in protocols}) == len({p.id for p in protocols}) == len(protocols) >= 4
+    assert len({p.sha256 for p in protocols}) == len({p.id for p in protocols}) == len(protocols) >= 44
     for protocol in protocols:
         card = dataset_card(protocol.dataset)
         assert protocol.main in protocol.metrics and len(set(protocol.metrics)) == len(protocol.metrics)
@@ -155,6 +155,7 @@ def sha256_of(root: Path, **changes: str) -> str:
         ("version = 1\n", 'version = 1\nnorm_box = "landmarks"\n'),
         ("version = 1\n", "version = 1\nfailures = { geodesic = 90.0 }\n"),
         ("version = 1\n", 'version = 1\ncluster_by = "person"\n'),
+        ("version = 1\n", "version = 1\neye_norms = true\n"),
     ],
 )
 def test_the_hash_knows_every_value(private: Path, old: str, new: str) -> None:

@@ -1,4 +1,4 @@
-"""Scoring: laws that hold for every metric, the failure policy, and what a protocol leaves out."""
+"""Scoring: the failure policy, what a protocol leaves out, and values against plain numpy; tests/test_metric_laws.py has the laws."""
 
 from __future__ import annotations
 
@@ -6,159 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from chance_faces import bins, noisy, protocol_of, truth_of, value
 
-from hpbench.catalog import Exclude, Protocol, Subset
+from hpbench.catalog import Exclude, Subset
 from hpbench.errors import InputError
 from hpbench.evaluate import evaluate
 from hpbench.faces import Faces
 from hpbench.geometry.rotations import rotation_from_euler
 from hpbench.landmarks import SCHEMES
-from hpbench.metrics import METRICS, parse_metric
-from hpbench.metrics.landmarks import NORMS, landmark_box_xyxy_px
+from hpbench.metrics import parse_metric
 from hpbench.metrics.pose import FORMULAS
 from hpbench.obstacles import obstacle
-
-EVERY_METRIC = [
-    *(f"mae(angle={a},convention=300w-lp)" for a in ("yaw", "pitch", "roll")),
-    *(f"mae(convention={c})" for c in ("300w-lp", "yxz", "6drepnet", "opal23")),
-    *(f"mae(convention=300w-lp,formula={f})" for f in FORMULAS if f != "wrap"),
-    "geodesic",
-    *(f"nme(norm={n})" for n in NORMS),
-    "nme(mean=balanced,norm=height)",
-    *(f"auc(below=8,norm={n})" for n in NORMS),
-    *(f"fr(above=8,norm={n})" for n in NORMS),
-    "distance_px",
-]
-
-
-def truth_of(n: int = 30, seed: int = 0) -> Faces:
-    rng = np.random.default_rng(seed)
-    euler = rng.uniform(-60, 60, (n, 3))
-    eyes = rng.uniform(100, 300, (n, 1, 2))
-    points = eyes + rng.normal(0, 40, (n, 68, 2))
-    faces = Faces(
-        sample_id=[f"f{i:03d}" for i in range(n)],
-        euler_deg=euler,
-        convention="300w-lp",
-        landmarks=points,
-        scheme="ibug68-fixed",
-        person=[f"p{i % 7}" for i in range(n)],
-        attributes={"abs_yaw_deg": np.abs(euler[:, 0])},
-    )
-    return replace(faces, box_xyxy_px=landmark_box_xyxy_px(faces))
-
-
-def protocol_of(*metrics: str, **changes: object) -> Protocol:
-    arguments: dict[str, object] = {
-        "id": "toy/p", "version": 1, "title": "", "dataset": "toy", "split": "all", "boxes": "landmarks", "norm_box": "landmarks",
-        "metrics": metrics, "main": metrics[0],
-        "subsets": (Subset("low", "abs_yaw_deg", up_to=30.0), Subset("high", "abs_yaw_deg", above=30.0)), "balance": ("low", "high"),
-    }  # fmt: skip
-    return Protocol(**{**arguments, **changes})  # type: ignore[arg-type]
-
-
-def value(metric: str, truth: Faces, prediction: Faces, **changes: object) -> float:
-    found = evaluate(protocol_of(metric, **changes), truth, prediction, resamples=2).scores[0].value
-    assert found is not None
-    return found
-
-
-def noisy(truth: Faces, seed: int, degrees: float = 5.0, pixels: float = 4.0) -> Faces:
-    rng = np.random.default_rng(seed)
-    euler = truth.euler_deg + rng.normal(0, degrees, truth.euler_deg.shape)
-    points = truth.landmarks + rng.normal(0, pixels, truth.landmarks.shape)
-    return Faces(truth.sample_id, euler_deg=euler, convention="300w-lp", landmarks=points, scheme=truth.scheme)
-
-
-def test_the_laws_cover_every_family() -> None:
-    assert {parse_metric(m).family.name for m in EVERY_METRIC} == set(METRICS)
-
-
-@pytest.mark.parametrize("metric", EVERY_METRIC)
-def test_perfect(metric: str) -> None:
-    truth = truth_of()
-    best = 100.0 if METRICS[parse_metric(metric).family.name].higher_is_better else 0.0
-    for prediction in (truth, Faces(truth.sample_id, rotation=truth.rotation, landmarks=truth.landmarks)):
-        assert value(metric, truth, prediction) == pytest.approx(best, abs=1e-9)
-
-
-@pytest.mark.parametrize("metric", EVERY_METRIC)
-def test_failed(metric: str) -> None:
-    """Every face missing, or every face NaN: the worst value, never a good one."""
-    truth = truth_of()
-    nan = Faces(truth.sample_id, rotation=np.full((30, 3, 3), np.nan), landmarks=np.full((30, 68, 2), np.nan))
-    other = Faces(["f000"], rotation=np.full((1, 3, 3), np.nan), landmarks=np.full((1, 68, 2), np.nan))
-    charge = parse_metric(metric).worst(truth, truth.box_xyxy_px)
-    wanted = np.mean([charge[m].mean() for m in bins(truth)]) if "balanced" in metric else charge.mean()
-    for prediction in (nan, other):
-        assert value(metric, truth, prediction) == pytest.approx(wanted)
-        found = evaluate(protocol_of(metric), truth, prediction, resamples=2)
-        assert (found.scores[0].n_failed, found.scores[0].n_scored, found.coverage) == (30, 30, 0.0)
-        assert found.scores[0].value_detected is None
-        assert len(found.failures) == 30
-
-
-def bins(truth: Faces) -> list[np.ndarray]:
-    yaw = truth.attributes["abs_yaw_deg"]
-    return [yaw <= 30, yaw > 30]
-
-
-@pytest.mark.parametrize("metric", EVERY_METRIC)
-def test_permuted(metric: str) -> None:
-    truth = truth_of()
-    prediction = noisy(truth, 1)
-    order = np.random.default_rng(2).permutation(30)
-    assert value(metric, truth, prediction.take(order)) == pytest.approx(value(metric, truth, prediction), rel=1e-12)
-    assert value(metric, truth.take(order), prediction) == pytest.approx(value(metric, truth, prediction), rel=1e-12)
-
-
-@pytest.mark.parametrize("metric", EVERY_METRIC)
-def test_malformed(metric: str) -> None:
-    truth = truth_of()
-    with pytest.raises(InputError):
-        value(metric, truth, Faces(["f000", "nobody"], rotation=np.tile(np.eye(3), (2, 1, 1)), landmarks=np.zeros((2, 68, 2))))
-    if METRICS[parse_metric(metric).family.name].needs == "landmarks":
-        with pytest.raises(InputError, match="another scheme"):
-            value(metric, truth, Faces(truth.sample_id, landmarks=np.zeros((30, 29, 2))))
-
-
-@pytest.mark.parametrize("metric", EVERY_METRIC)
-@settings(max_examples=25)
-@given(seed=st.integers(0, 10_000), share=st.floats(0.05, 1.0), pixels=st.floats(1, 30), degrees=st.floats(1, 50))
-def test_dropping_predictions_never_helps(metric: str, seed: int, share: float, pixels: float, degrees: float) -> None:
-    """Leaving out any faces whose error is at most the charge makes no score better."""
-    truth = truth_of(seed=seed % 5)
-    prediction = noisy(truth, seed, degrees, pixels)
-    parsed = parse_metric(metric)
-    errors = parsed.per_face(truth, prediction, truth.box_xyxy_px)
-    worst = parsed.worst(truth, truth.box_xyxy_px)
-    may_go = errors >= worst if parsed.family.higher_is_better else errors <= worst
-    rng = np.random.default_rng(seed)
-    dropped = may_go & (rng.random(30) < share)
-    if dropped.all():
-        dropped[0] = False
-    before, after = value(metric, truth, prediction), value(metric, truth, prediction.take(~dropped))
-    assert after <= before + 1e-9 if parsed.family.higher_is_better else after >= before - 1e-9
-
-
-@pytest.mark.parametrize("metric", [m for m in EVERY_METRIC if parse_metric(m).family.needs == "landmarks"])
-def test_unlabelled_points_do_not_count_and_unpredicted_ones_fail(metric: str) -> None:
-    truth = truth_of()
-    eyes = {*range(36, 48)}
-    hidden = [i for i in range(68) if i not in eyes][::3]
-    points = truth.landmarks.copy()
-    points[:, hidden] = np.nan
-    partly = replace(truth, landmarks=points)
-    prediction = noisy(truth, 3)
-    moved = prediction.landmarks.copy()
-    moved[:, hidden] += 1000.0
-    assert value(metric, partly, prediction) == value(metric, partly, replace(prediction, landmarks=moved))
-    gone = prediction.landmarks.copy()
-    gone[4, 40] = np.nan
-    found = evaluate(protocol_of(metric), partly, replace(prediction, landmarks=gone), resamples=2)
-    assert found.scores[0].n_failed == 1 and found.failures[0].sample_id == "f004"
 
 
 def test_a_face_without_labels_is_not_scored_and_not_charged() -> None:

@@ -39,8 +39,8 @@ def test_canonical_form(text: str, canonical: str) -> None:
 
 
 def test_all_parameters_are_set() -> None:
-    assert parse_metric("mae(convention=yxz)").parameters == {"angle": "mean", "convention": "yxz", "formula": "wrap"}
-    assert parse_metric("fr(above=8,norm=pupils)").parameters == {"above": 8.0, "norm": "pupils"}
+    assert parse_metric("mae(convention=yxz)").parameters == {"angle": "mean", "convention": "yxz", "formula": "wrap", "mean": "image"}
+    assert parse_metric("fr(above=8,norm=pupils)").parameters == {"above": 8.0, "formula": "exact", "norm": "pupils"}
     assert parse_metric("nme(mean=balanced,norm=height)").balanced and not parse_metric("nme(norm=height)").balanced
 
 
@@ -56,9 +56,10 @@ def test_metrics_that_differ_have_texts_that_differ() -> None:
     ("text", "message"),
     [
         ("maee(convention=yxz)", "unknown metric 'maee': did you mean 'mae'?"),
-        ("zzz", "unknown metric 'zzz': known are auc, distance_px, fr, geodesic, mae, nme."),
+        ("zzz", "unknown metric 'zzz': known are ap, auc, best_f1, "),
         ("mae(konvention=yxz)", "metric 'mae(konvention=yxz)': mae has no parameter 'konvention': did you mean 'convention'?"),
-        ("geodesic(norm=height)", "metric 'geodesic(norm=height)': geodesic has no parameter 'norm': there are none."),
+        ("geodesic(norm=height)", "metric 'geodesic(norm=height)': geodesic has no parameter 'norm': known are mean."),
+        ("distance_px(norm=height)", "metric 'distance_px(norm=height)': distance_px has no parameter 'norm': there are none."),
         ("nme(norm=heigth)", "metric 'nme(norm=heigth)': norm 'heigth': did you mean 'height'?"),
         ("mae(convention=300W-LP)", "metric 'mae(convention=300W-LP)': convention '300W-LP': "),
         ("mae", "metric 'mae' needs convention, e.g. mae(convention=300w-lp)."),
@@ -92,7 +93,8 @@ def choices_of(family: Family) -> list[list[tuple[str, str | None]]]:
     """For each parameter, all that may be written for it; None where it may be left out."""
     found = []
     for key, parameter in family.parameters.items():
-        values: list[str | None] = list(parameter.choices) or ["8", "0.07", "1e300"]
+        numbers = [v for v in ("8", "0.07", "1e300") if float(v) <= parameter.maximum and not (parameter.whole and float(v) % 1)]
+        values: list[str | None] = list(parameter.choices) or [*numbers]
         found.append([(key, v) for v in (values if parameter.required else [*values, None])])
     return found
 
@@ -101,6 +103,8 @@ def choices_of(family: Family) -> list[list[tuple[str, str | None]]]:
 def test_every_choice_has_one_text(family: Family) -> None:
     seen: dict[str, dict[str, object]] = {}
     for chosen in itertools.product(*choices_of(family)):
+        if family.one_of and sum(k in family.one_of and v is not None for k, v in chosen) != 1:
+            continue
         given_ = [f"{k}={v}" for k, v in chosen if v is not None]
         metrics = [parse_metric(f"{family.name}({','.join(order)})") for order in (given_, given_[::-1])]
         text = metrics[0].text

@@ -63,6 +63,10 @@ HOLE = np.where(np.arange(9).reshape(3, 3) == 5, np.nan, R45)
         ({"sample_id": "x"}, {"rotation": [EYE, EYE]}, []),
         ({}, {"rotations": [0, 1]}, ["'rotations'", "rotation"]),
         ({}, {"yaw": [0, 1]}, ["unknown", "'yaw'"]),
+        ({}, {"Pitch_Rad": [0, 1]}, ["unknown", "'Pitch_Rad'", "angles are in degrees: give "]),
+        ({}, {"qw": [0, 1]}, ["unknown", "'qw'", "quaternions are not read: give "]),
+        ({}, {"q3": [0, 1]}, ["unknown", "'q3'", "quaternions are not read: give "]),
+        ({}, {"quaternions": [0, 1]}, ["unknown", "'quaternions'", "quaternions are not read: give "]),
         ({}, {}, ["no predictions in it"]),
     ],
 )
@@ -93,6 +97,12 @@ def test_wrong_content_is_one_sentence_in_every_format(
         ("#convention=yxz\nsample_id,yaw_deg,pitch_deg,roll_deg,yaw_deg\na,1,2,3,1\n", ["'yaw_deg' stands twice"]),
         ("#convention=yxz\nsample_id;yaw_deg;pitch_deg;roll_deg\na;1,5;2;3\n", ["separated by ';'"]),
         ("#convention=yxz\nsample_id,yaw,pitch_deg,roll_deg\na,1,2,3\n", ["'yaw'", "did you mean 'yaw_deg'?"]),
+        ("sample_id,qw,qx,qy,qz\na,1,0,0,0\n", ["'qw'", "give the rotation matrix, r00 ... r22."]),
+        ("sample_id,yaw_rad,pitch_rad,roll_rad\na,1,0,0\n", ["'yaw_rad'", "angles are in degrees: give yaw_deg, pitch_deg, roll_deg."]),
+        ("sample_id,euler\na,1\n", ["'euler'", "give yaw_deg, pitch_deg, roll_deg."]),
+        ("sample_id,quality\na,1\n", ["'quality'", "remove what is no prediction"]),
+        ("sample_id,r00,r01,r02,r03\na,1,0,0,0\n", ["'r03'", "translation?", "upper left 3x3"]),
+        ("sample_id,v0,v1\na,95,7\n", ["visibility of point 0 in row 1 is 95", "percent? divide by 100"]),
         ("#convension=yxz\nsample_id,yaw_deg,pitch_deg,roll_deg\na,1,2,3\n", ["line 1", "'convension'", "did you mean 'convention'?"]),
         ("\n#convention=yxz\n# convention=yxz\nsample_id,yaw_deg,pitch_deg,roll_deg\na,1,2,3\n", ["line 3", "again"]),
         ("# made by me\nsample_id,v0\na,1\n", ["line 1", "# key=value"]),
@@ -138,6 +148,10 @@ def test_bad_csv(tmp_path: Path, text: str | bytes, parts: list[str]) -> None:
         ('{}\n{"sample_id": "a", "visibility": [1]}\n{"sample_id": "b", "visibility": [1, 0]}\n{"sample_id": "c", "visibility": [1]}\n',
          ["row 2", "shape (2,)"]),
         ('{}\n{"sample_id": "a", "rotation": [1, 0, 0]}\n', ["rotation", "Euler angles?"]),
+        ('{}\n{"sample_id": "a", "rotation": [1, 0, 0, 0]}\n', ["rotation must have shape (1, 3, 3), got (1, 4): a quaternion?"]),
+        ('{}\n{"sample_id": "a", "yaw": 1, "pitch": 2, "roll": 3}\n', ["'yaw'", "give euler_deg, (N, 3) as yaw, pitch, roll."]),
+        ('{}\n{"sample_id": "a", "quat": [1, 0, 0, 0]}\n', ["'quat'", "give rotation, (N, 3, 3) matrices."]),
+        ('{}\n{"sample_id": "a", "visibility": [3.5, -2.25]}\n', ["point 0", "3.5", "before the sigmoid?"]),
         ('{"convention": "yxz"}\n{"sample_id": "a", "euler_deg": [1, 0]}\n', ["euler_deg must have shape (1, 3), got (1, 2)"]),
         ('{}\n' + "[" * 100_000, ["line 2"]),
         ('{}\n{"sample_id": "a", "visibility": ' + "[" * 200 + "]" * 200 + "}", ["row 1"]),
@@ -151,10 +165,25 @@ def test_bad_jsonl(tmp_path: Path, text: str, parts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("columns", "parts"),
     [
-        ({"rotation": np.zeros((2, 9))}, ["rotation must have shape (2, 3, 3), got (2, 9)"]),
-        ({"rotation": np.zeros((3, 3))}, ["rotation must have shape"]),
+        ({"rotation": np.zeros((2, 9))}, ["rotation must have shape (2, 3, 3), got (2, 9): a flattened matrix?"]),
+        ({"rotation": np.zeros((2, 4))}, ["got (2, 4): a quaternion? give its 3x3 matrix."]),
+        ({"rotation": np.zeros((2, 3))}, ["Euler angles? give them as euler_deg with their convention."]),
+        ({"rotation": np.zeros((2, 6))}, ["six-number representation?"]),
+        ({"rotation": np.zeros((2, 4, 4))}, ["homogeneous", "upper left 3x3"]),
+        ({"rotation": np.zeros((2, 3, 4))}, ["translation?", "left 3x3"]),
+        ({"rotation": np.zeros((2, 5))}, ["rotation must have shape (2, 3, 3), got (2, 5)."]),
+        ({"rotation": np.zeros((3, 3))}, ["rotation must have shape", "3 rows for 2 faces"]),
+        ({"rotation": np.zeros((4, 3, 3))}, ["4 rows for 2 faces"]),
+        ({"rotation": np.float64(1)}, ["rotation must have shape (2, 3, 3), got ()"]),
+        ({"euler_deg": np.zeros((2, 4)), "convention": "yxz"}, ["euler_deg must have shape", "a quaternion?", "as rotation."]),
+        ({"euler_deg": np.zeros((2, 3, 3)), "convention": "yxz"}, ["matrices? give them as rotation."]),
         ({"landmarks": np.zeros((2, 2, 68))}, ["landmarks", "transposed"]),
-        ({"landmarks": np.zeros((5, 68, 2))}, ["(2, L, 2)", "(5, 68, 2)"]),
+        ({"landmarks": np.zeros((5, 68, 2))}, ["(2, L, 2)", "(5, 68, 2)", "5 rows for 2 faces"]),
+        ({"landmarks": np.zeros((2, 68, 3))}, ["(2, 68, 3): with a depth or a score? give x, y alone."]),
+        ({"landmarks": np.zeros((2, 136))}, ["(2, 136): flattened? reshape them to (N, 68, 2)."]),
+        ({"landmarks": np.zeros((2, 68, 2)), "visibility": np.ones((2, 66))}, ["landmarks has 68, visibility has 66"]),
+        ({"landmarks": np.zeros((2, 98, 2)), "scheme": "ibug68-contour"}, ["98 points a face", "a scheme of 98 points is wflw98"]),
+        ({"visibility": np.zeros((2, 68, 2))}, ["scores of two classes? give P(visible) alone."]),
         ({"visibility": np.float64(1)}, ["visibility"]),
         ({"visibility": np.array([[b"x"], [b"y"]])}, ["visibility", "numbers"]),
         ({"sample_id": np.arange(2), "visibility": np.ones((2, 1))}, ["sample_id must be a list of texts"]),
@@ -167,6 +196,34 @@ def test_bad_jsonl(tmp_path: Path, text: str, parts: list[str]) -> None:
 def test_bad_arrays(tmp_path: Path, suffix: str, columns: dict[str, object], parts: list[str]) -> None:
     arrays = {"sample_id": np.array([b"a", b"b"]), **columns}
     refused((put_h5 if suffix == ".h5" else put_npz)(tmp_path / f"a{suffix}", **arrays), *parts)
+
+
+def test_one_face_without_its_axis(tmp_path: Path) -> None:
+    for name, shape in (("rotation", (3, 3)), ("landmarks", (68, 2)), ("visibility", (68,)), ("euler_deg", (3,))):
+        path = put_npz(tmp_path / "a.npz", sample_id=["a"], convention="yxz", **{name: np.zeros(shape)})
+        refused(path, f"{name} must have shape (1, ", f"got {shape}: of one face? The first axis counts faces.")
+
+
+@pytest.mark.parametrize(
+    ("values", "guess"),
+    [
+        ([97.0, 3.0], "percent? divide by 100."),
+        ([100.0, 0.0], "percent? divide by 100."),
+        ([2.5, 0.5], "a score before the sigmoid?"),
+        ([-4.0, 6.0], "a score before the sigmoid?"),
+        ([97.0, -3.0], "a score before the sigmoid?"),
+        ([-4.0, 0.5], "a score before the sigmoid?"),
+        ([255.0, 0.0], "a score before the sigmoid?"),
+        ([1.0000001, 0.5], "a score that is not clipped?"),
+        ([-0.03, 1.02], "a score that is not clipped?"),
+        ([2.0, 1.0], "COCO's flags, 0 not labelled, 1 occluded, 2 visible?"),
+        ([-1.0, 1.0], "-1 for occluded? write 0."),
+    ],
+)
+def test_a_visibility_beyond_a_probability_is_told_by_its_range(tmp_path: Path, values: list[float], guess: str) -> None:
+    visibility = np.array([[0.0, 1.0], [np.nan, np.nan], values]) if guess.startswith("percent") else np.array([[np.nan] * 2, values])
+    path = put_npz(tmp_path / "a.npz", sample_id=list("abc")[: len(visibility)], visibility=visibility)
+    refused(path, "it is a probability, 0 (occluded) to 1 (visible)", guess)
 
 
 def test_bad_h5_declarations(tmp_path: Path) -> None:

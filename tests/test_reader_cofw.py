@@ -204,7 +204,7 @@ def test_truth_as_prediction_is_perfect(tmp_path, with_images):
     for record in records:
         assert record.dataset.n_found == 12 and record.partial and not record.failures
         for score in record.scores:
-            assert score.value == pytest.approx(100.0 if score.metric.startswith("auc") else 0.0, abs=1e-6), score
+            assert score.value == pytest.approx(100.0 if score.higher_is_better else 0.0, abs=1e-6), score
 
 
 def test_protocols_are_canonical():

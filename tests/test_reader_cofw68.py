@@ -108,17 +108,20 @@ def test_without_boxes_labels_can_be_scored(faces):
 
 def test_truth_as_prediction_is_perfect(faces, tmp_path):
     dataset = load("cofw68", faces)
-    truth = dataset.truth("test")
-    (record,) = hpbench.score(Predictions(truth, "given", "truth"), dataset, out=tmp_path / "out")
-    assert record.partial and record.dataset.n_found == 7
-    for score in record.scores:
-        assert score.value == pytest.approx(100.0 if score.metric.startswith("auc") else 0.0, abs=1e-9), score
+    truth = dataset.truth("test", "derived-pose")
+    records = hpbench.score(Predictions(truth, "given", "truth"), dataset, out=tmp_path / "out")
+    assert [r.protocol.id for r in records] == ["cofw68/pose", "cofw68/test", "cofw68/visibility"]
+    for record in records:
+        assert record.partial and record.dataset.n_found == 7
+        for score in record.scores:
+            assert score.value == pytest.approx(100.0 if score.higher_is_better else 0.0, abs=1e-9), score
 
 
 def test_protocols_are_canonical():
-    (protocol,) = protocols_of(dataset_card("cofw68"))
-    assert protocol.id == "cofw68/test" and protocol.main == "nme(norm=corners)"
-    assert [parse_metric(m).text for m in protocol.metrics] == list(protocol.metrics)
+    protocols = {p.id: p for p in protocols_of(dataset_card("cofw68"))}
+    assert protocols["cofw68/test"].main == "nme(norm=corners)" and protocols["cofw68/visibility"].main == "recall(precision=80)"
+    for protocol in protocols.values():
+        assert [parse_metric(m).text for m in protocol.metrics] == list(protocol.metrics)
 
 
 # ------------------------------------------------------------------------------------------------- bad input

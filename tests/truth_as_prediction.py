@@ -8,7 +8,6 @@ import pytest
 
 import hpbench
 from hpbench.catalog import protocols_of
-from hpbench.metrics import parse_metric
 from hpbench.predictions import Predictions
 
 
@@ -22,6 +21,6 @@ def perfect(dataset: hpbench.readers.Dataset, tmp_path: Path, only: str = "") ->
         for scores in (record.scores, *record.subsets.values()):
             for score in scores:
                 assert score.n_failed == 0
-                best = 100.0 if parse_metric(score.metric).family.name == "auc" else 0.0
+                best = 100.0 if score.higher_is_better else 0.0
                 assert score.value is None or score.value == pytest.approx(best, abs=1e-9), (protocol.id, score)
         assert record.scores[0].value is not None and record.scores[0].n_scored > 0

@@ -3,10 +3,11 @@
 from .datasets import BoxSet, DatasetCard, dataset_card, dataset_cards, split_ids
 from .models import ModelCard, model_card_from, model_cards
 from .overlaps import Overlap, overlaps, seen_test_images
-from .protocols import Exclude, Protocol, Subset, protocol_named, protocols_of
+from .protocols import Exclude, Protocol, Subset, eye_norm_refusal, protocol_named, protocols_of
 from .roots import catalog_root, catalog_roots
 
 __all__ = [
     "BoxSet", "DatasetCard", "Exclude", "ModelCard", "Overlap", "Protocol", "Subset", "catalog_root", "catalog_roots", "dataset_card",
-    "dataset_cards", "model_card_from", "model_cards", "overlaps", "protocol_named", "protocols_of", "seen_test_images", "split_ids",
+    "dataset_cards", "eye_norm_refusal", "model_card_from", "model_cards", "overlaps", "protocol_named", "protocols_of",
+    "seen_test_images", "split_ids",
 ]  # fmt: skip

@@ -46,6 +46,9 @@ class DatasetCard:
         Euler convention of the files' angles.
     scheme : str
         Landmark scheme of the labels.
+    profile_faces : bool
+        Whether it has faces turned so far that the distance of the eyes shrinks to nothing: eye norms are refused unless
+        asked for.
     archives : tuple of str
         Names under which the official archive circulates.
     statistics : mapping
@@ -71,6 +74,7 @@ class DatasetCard:
     pose: Literal["camera", "crop_ray", ""] = ""
     convention: str = ""
     scheme: str = ""
+    profile_faces: bool = False
     archives: tuple[str, ...] = ()
     statistics: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)

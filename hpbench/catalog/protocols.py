@@ -10,10 +10,10 @@ from typing import Literal
 
 from ..checked import build, read_toml
 from ..errors import InputError, did_you_mean
-from ..metrics import parse_metric
+from ..metrics import Metric, parse_metric
 from .datasets import DatasetCard, dataset_card, dataset_cards, split_ids
 
-__all__ = ["Exclude", "Protocol", "Subset", "protocol_named", "protocols_of"]
+__all__ = ["Exclude", "Protocol", "Subset", "eye_norm_refusal", "protocol_named", "protocols_of"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,14 @@ class Protocol:
         before anything is measured.
     failures : mapping of str to float
         Another worst value for a metric than the metric's own.
-    trained_on, citation, differs : str
-        Prose: the training set the protocol presumes, its source, how it differs from others in circulation.
+    eye_norms : bool
+        ``norm=corners`` and ``norm=pupils`` are meant, although the dataset has profile faces.
+    trained_on : str
+        The training set the protocol presumes; a cross-dataset protocol says so.
+    citation : str
+        Its sources, parted by ``; ``: a key of the card's BibTeX, or words.
+    differs : str
+        What is known to differ elsewhere, in the papers and their code, a point a line.
     """
 
     id: str
@@ -88,6 +94,7 @@ class Protocol:
     cluster_by: Literal["", "person", "sequence"] = ""
     align_by: Literal["", "all", "person", "sequence"] = ""
     failures: dict[str, float] = field(default_factory=dict)
+    eye_norms: bool = False
     trained_on: str = ""
     citation: str = ""
     differs: str = ""
@@ -101,7 +108,7 @@ class Protocol:
 
 def protocols_of(card: DatasetCard) -> list[Protocol]:
     """The protocols of a dataset, sorted by id."""
-    return [_read_protocol(path, card) for path in sorted((card.folder / "protocols").glob("*.toml"))]
+    return sorted((_read_protocol(path, card) for path in (card.folder / "protocols").glob("*.toml")), key=lambda p: p.id)
 
 
 def protocol_named(text: str) -> Protocol:
@@ -117,6 +124,18 @@ def protocol_named(text: str) -> Protocol:
     if version and version != str(protocol.version):
         raise InputError(f"protocol {name!r} is at version {protocol.version} here, not {version}: install the hpbench that has it.")
     return protocol
+
+
+def eye_norm_refusal(card: DatasetCard, metric_text: str) -> str:
+    """Why a metric of landmarks is not for the faces of a dataset, as part of a sentence; "" where it is.
+
+    In profile the two eyes fall together: the smallest distance of the eye corners in AFLW2000-3D is 3.5 px, so a few faces
+    decide the mean of an error divided by it.
+    """
+    norm = parse_metric(metric_text).parameters.get("norm")
+    if norm not in ("corners", "pupils") or not card.profile_faces:
+        return ""
+    return f"norm={norm} is a distance of the eyes, which shrinks to nothing on the profile faces of {card.id}: take a norm of the box"
 
 
 def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
@@ -135,7 +154,7 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     ):  # fmt: skip
         if problem[0]:
             raise InputError(f"{path}: {problem[1]}.")
-    _check_metrics(protocol, path)
+    _check_metrics(protocol, card, path)
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     digest = hashlib.sha256(canonical)
     # the list as text, not as a file's bytes: a checkout with CRLF is the same protocol
@@ -145,8 +164,9 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     return protocol
 
 
-def _check_metrics(protocol: Protocol, path: Path) -> None:
-    """Metric texts are known, canonical and single; charges are of these metrics and no reward."""
+def _check_metrics(protocol: Protocol, card: DatasetCard, path: Path) -> None:
+    """Metric texts are known, canonical, single and such as this protocol can score; charges are of these metrics and no reward."""
+    metrics: dict[str, Metric] = {}
     for text in protocol.metrics:
         try:
             metric = parse_metric(text)
@@ -156,13 +176,22 @@ def _check_metrics(protocol: Protocol, path: Path) -> None:
             raise InputError(f"{path}: write the metric {text!r} as {metric.text!r}.")
         if metric.parameters.get("norm") in ("height", "sqrt_wh", "diagonal") and not protocol.norm_box:
             raise InputError(f"{path}: {text} needs a norm_box: the name of a box set of the card.")
+        if not protocol.eye_norms and (refusal := eye_norm_refusal(card, text)):
+            raise InputError(f"{path}: {text}: {refusal}, or write eye_norms = true.")
         if metric.balanced and not protocol.balance:
             raise InputError(f"{path}: {text} needs balance: the names of the subsets that are its bins.")
-    if len(set(protocol.metrics)) < len(protocol.metrics):
+        metrics[text] = metric
+    if len(metrics) < len(protocol.metrics):
         raise InputError(f"{path}: a metric stands twice in metrics.")
+    if metrics[protocol.main].whole:
+        raise InputError(f"{path}: main {protocol.main} is a legacy formula of all errors together, without an interval: it does not rank.")
+    if protocol.align_by and not any(m.family.needs == "pose" for m in metrics.values()):
+        raise InputError(f"{path}: align_by takes a rotation away from poses, but none of the metrics is of pose.")
     for text, charge in protocol.failures.items():
-        if text not in protocol.metrics:
-            raise InputError(f"{path}: failures names {text!r}: {did_you_mean(text, protocol.metrics)}")
+        if text not in metrics:
+            raise InputError(f"{path}: failures names {text!r}: {did_you_mean(text, metrics)}")
+        if metrics[text].pooled:
+            raise InputError(f"{path}: failures names {text}, for which failed faces are ranked last instead of charged a value.")
         if charge < 0:
             raise InputError(f"{path}: the charge of {text} is {charge:g}: a failed face is not rewarded.")
     if protocol.version < 1:

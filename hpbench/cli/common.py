@@ -11,7 +11,16 @@ import click
 
 from ..predict import Progress
 
-__all__ = ["data_option", "mix_schemes_option", "out_option", "print_json", "protocol_option", "remark"]
+__all__ = [
+    "data_option",
+    "eye_norms_option",
+    "metric_option",
+    "mix_schemes_option",
+    "out_option",
+    "print_json",
+    "protocol_option",
+    "remark",
+]
 
 data_option = click.option(
     "--data", multiple=True, metavar="PATH", type=click.Path(path_type=Path),
@@ -27,6 +36,13 @@ out_option = click.option(
 )
 mix_schemes_option = click.option(
     "--mix-schemes", is_flag=True, help="Score landmarks of another scheme of equal length (noted in the record)."
+)
+metric_option = click.option(
+    "--metric", "metrics", multiple=True, metavar="TEXT",
+    help="Compute this too, e.g. 'mae(convention=300w-lp,formula=fold180)'; repeats (docs/protocols.md lists them).",
+)  # fmt: skip
+eye_norms_option = click.option(
+    "--eye-norms", is_flag=True, help="Allow --metric with norm=corners or norm=pupils on a dataset with profile faces."
 )
 
 

@@ -37,15 +37,18 @@ def list_protocols(dataset: str, as_json: bool) -> None:
 @click.argument("protocol")
 @click.option("--json", "as_json", is_flag=True)
 def show(protocol: str, as_json: bool) -> None:
-    """One protocol, whole: its file, its hash, what it differs in from others."""
+    """One protocol, whole: faces, labels, boxes, metrics, charges for failures, source, and what differs elsewhere.
+
+    PROTOCOL is <dataset>/<name>, with or without its version: aflw2000/pose-1969.
+    """
     from ..catalog import dataset_card, protocol_named
 
     found = protocol_named(protocol)
-    path = dataset_card(found.dataset).folder / "protocols" / f"{found.id.rpartition('/')[2]}.toml"
     if as_json:
         from dataclasses import asdict
 
         print_json(asdict(found))
         return
-    click.echo(path.read_text(encoding="utf-8").rstrip())
-    click.echo(f"# sha256 {found.sha256}")
+    from ..report.protocols import protocol_text
+
+    click.echo(protocol_text(found, dataset_card(found.dataset)))

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from .common import TerminalProgress, data_option, mix_schemes_option, out_option, print_json, protocol_option, remark
+from .common import (
+    TerminalProgress,
+    data_option,
+    eye_norms_option,
+    metric_option,
+    mix_schemes_option,
+    out_option,
+    print_json,
+    protocol_option,
+    remark,
+)
 
 __all__ = ["run"]
 
@@ -26,11 +36,14 @@ __all__ = ["run"]
 @click.option("--limit", type=int, metavar="N", help="Only the first N faces; the records are marked partial.")
 @click.option("--max-failures", type=int, metavar="N", help="Stop when more faces fail. Default: never.")
 @mix_schemes_option
+@metric_option
+@eye_norms_option
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def run(
     model: str, dataset: str, data: tuple[Path, ...], protocol: tuple[str, ...], boxes: str, weights: Path | None,
     model_arg: tuple[str, ...], out: Path | None, device: str, batch_size: int | None, workers: int | None,
-    limit: int | None, max_failures: int | None, mix_schemes: bool, as_json: bool,
+    limit: int | None, max_failures: int | None, mix_schemes: bool, metrics: tuple[str, ...],
+    eye_norms: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a model over a dataset once and score every protocol the predictions can serve.
 
@@ -48,7 +61,8 @@ def run(
     records = jobs.run(
         model, dataset, data=data, protocol=protocol, boxes=boxes, weights=weights,
         model_args=read_model_arguments(model_arg), out=out, device=device, batch_size=batch_size, workers=workers,
-        limit=limit, max_failures=max_failures, mix_schemes=mix_schemes, progress=TerminalProgress(), remark=remark,
+        limit=limit, max_failures=max_failures, mix_schemes=mix_schemes, metrics=metrics, eye_norms=eye_norms,
+        progress=TerminalProgress(), remark=remark,
     )  # fmt: skip
     if as_json:
         from dataclasses import asdict

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import data_option, mix_schemes_option, out_option, print_json, protocol_option, remark
+from .common import data_option, eye_norms_option, metric_option, mix_schemes_option, out_option, print_json, protocol_option, remark
 
 __all__ = ["score"]
 
@@ -18,6 +18,8 @@ __all__ = ["score"]
 @data_option
 @out_option
 @mix_schemes_option
+@metric_option
+@eye_norms_option
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def score(
     predictions: Path,
@@ -26,6 +28,8 @@ def score(
     data: tuple[Path, ...],
     out: Path | None,
     mix_schemes: bool,
+    metrics: tuple[str, ...],
+    eye_norms: bool,
     as_json: bool,
 ) -> None:
     """Score a prediction file (.h5, .npz, .csv, .jsonl); no model is run, no image is read.
@@ -36,7 +40,10 @@ def score(
     from .. import jobs
     from ..report.tables import records_text
 
-    records = jobs.score(predictions, dataset, protocol=protocol, data=data, out=out, mix_schemes=mix_schemes, remark=remark)
+    records = jobs.score(
+        predictions, dataset, protocol=protocol, data=data, out=out,
+        mix_schemes=mix_schemes, metrics=metrics, eye_norms=eye_norms, remark=remark,
+    )  # fmt: skip
     if as_json:
         from dataclasses import asdict
 

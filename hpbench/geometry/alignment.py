@@ -1,8 +1,25 @@
 """The mean rotation between two sets of rotations, and predictions without it.
 
-Two data sets (or a model and a data set) may differ by a constant rotation: where the head frame points, how the camera is
-held.  opal23's evaluation removes that offset, fitted on the test labels, per group of frames (Cobo et al., Pattern
-Recognition 2024).  It uses test labels: numbers with and without it are never comparable.
+Aim
+---
+Two cameras, or a model and a data set, may differ by a constant rotation.  opal23's evaluation takes it away before it measures
+(A. Cobo et al., On the representation and methodology for wide and short range head pose estimation, Pattern Recognition 2024).
+It is fitted on the test labels: numbers with and without it are never comparable.
+
+Conventions
+-----------
+As in opal23's `Evaluator.align_predictions`:
+
+* The offset of a face is prediction * truth^T: a rotation of the camera frame.  A constant rotation of the *head* frame (where a
+  model's frontal pose points: prediction = truth * O) is another thing, which this removes only as far as all heads face alike.
+* Offsets of 90 degrees and more are left out of the fit; those predictions are turned with the others.
+* The mean is the Karcher mean.  opal23 starts from the first offset and stops at a step below 1e-4 rad (0.006 degrees), here the
+  last step is below 1e-10.  Among rotations less than 90 degrees from one there is exactly one mean, and the iteration comes to
+  it (J. H. Manton, A globally convergent numerical algorithm for computing the centre of mass on compact Lie groups, ICARCV 2004).
+* BIWI has one offset a sequence.  opal23's scripts for AFLW2000 and Panoptic, as far as they were found, do not align.
+
+opal23's matrices are the intrinsic XYZ of its lists' pitch, yaw, roll, which is D R D with D = diag(-1, -1, 1) and R ours: offsets
+and geodesic errors are the same in both.  Its MAE is that of ``formula=best-triple`` in the XYZ order.
 """
 
 from __future__ import annotations
@@ -16,46 +33,72 @@ __all__ = ["MAX_OFFSET_DEG", "mean_rotation", "rotation_offset", "without_offset
 
 Array = npt.NDArray[np.float64]
 
-MAX_OFFSET_DEG = 90.0  # differences beyond are failures of the model, not offsets: left out of the fit
-_TOLERANCE_RAD = 1e-10
+MAX_OFFSET_DEG = 90.0  # from here on a difference is a failure of the model: left out of the fit
+_LAST_STEP_RAD = 1e-10
 _MAX_STEPS = 100
 
 
-def mean_rotation(rotations: Array) -> Array:
-    """Karcher mean (least squared geodesic distances) of (N, 3, 3) rotations, (3, 3).
+def mean_rotation(rotations: npt.ArrayLike) -> Array:
+    """Karcher mean: the rotation with the least sum of squared geodesic distances.
 
-    Starts from the chordal mean, which is within a few degrees of it for rotations less than 90 degrees apart.
+    Starts from the chordal mean, which lies in every ball of less than 90 degrees that holds all the rotations: where there is
+    one, so does the result.  Otherwise (rotations 180 degrees apart, say) it is one of several local minima, or near it.
+
+    Parameters
+    ----------
+    rotations : (N, 3, 3) array
+        At least one.
+
+    Returns
+    -------
+    (3, 3) float64 array
     """
     from scipy.spatial.transform import Rotation
 
-    mean = Rotation.from_matrix(rotations).mean()
+    every = Rotation.from_matrix(rotations)
+    mean = every.mean()
     for _ in range(_MAX_STEPS):
-        step = (mean.inv() * Rotation.from_matrix(rotations)).as_rotvec().mean(axis=0)
+        step = (mean.inv() * every).as_rotvec().mean(axis=0)
         mean = mean * Rotation.from_rotvec(step)
-        if np.linalg.norm(step) < _TOLERANCE_RAD:
+        if np.linalg.norm(step) < _LAST_STEP_RAD:
             break
     return np.asarray(mean.as_matrix())
 
 
 def rotation_offset(prediction: Array, truth: Array) -> Array | None:
-    """Mean of prediction * truth^T, (3, 3), over the (N, 3, 3) pairs that are whole and at most `MAX_OFFSET_DEG` apart.
+    """Mean of prediction * truth^T over the pairs that are whole and less than `MAX_OFFSET_DEG` apart.
+
+    Parameters
+    ----------
+    prediction, truth : (N, 3, 3) arrays
+        Rows matched; NaN rows do not count.
 
     Returns
     -------
     (3, 3) array or None
-        The rotation in the camera frame from truth to prediction; None where no pair is left.
+        The rotation of the camera frame from truth to prediction; None where no pair is left.
     """
-    apart = geodesic_deg(prediction, truth)
-    near = apart <= MAX_OFFSET_DEG  # False for NaN
+    near = geodesic_deg(prediction, truth) < MAX_OFFSET_DEG  # False for NaN
     return mean_rotation(prediction[near] @ truth[near].swapaxes(1, 2)) if near.any() else None
 
 
 def without_offset(prediction: Array, truth: Array, groups: npt.ArrayLike) -> Array:
-    """Predictions with the mean offset of their group taken away, (N, 3, 3)."""
-    _, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+    """Predictions with the mean offset of their group taken away.
+
+    Parameters
+    ----------
+    prediction, truth : (N, 3, 3) arrays
+        Rows matched.  NaN predictions stay NaN.
+    groups : (N,) array
+        Names or numbers; a group without an offset (`rotation_offset`) stays as it is.
+
+    Returns
+    -------
+    (N, 3, 3) array
+    """
+    _, codes, sizes = np.unique(np.asarray(groups).astype(str), return_inverse=True, return_counts=True)
     aligned = np.array(prediction)
-    for code in range(int(codes.max(initial=-1)) + 1):
-        rows = codes == code
+    for rows in np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1]):
         if (offset := rotation_offset(prediction[rows], truth[rows])) is not None:
             aligned[rows] = offset.T @ prediction[rows]
     return aligned

@@ -20,6 +20,7 @@ its numbers are in circulation: the same triple means a rotation 13 degrees away
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,7 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
+_ANGLES = ("yaw", "pitch", "roll")
 _AXIS = {"yaw": 1, "pitch": 0, "roll": 2}  # the camera axis each angle turns about: yaw y, pitch x, roll z
 
 
@@ -85,6 +87,12 @@ def convention_named(name: str) -> EulerConvention:
         raise InputError(f"unknown Euler convention {name!r}: {did_you_mean(name, CONVENTIONS)}") from None
 
 
+def _blocks(n: int) -> Iterator[slice]:
+    """Slices that cover n matrices, each short enough for temporary arrays of it to stay in the processor's cache."""
+    step = 4096
+    return (slice(start, start + step) for start in range(0, n, step))
+
+
 def _elementary(axis: int, angle_rad: Array) -> Array:
     cos, sin = np.cos(angle_rad), np.sin(angle_rad)
     matrix = np.zeros((*angle_rad.shape, 3, 3))
@@ -113,10 +121,13 @@ def rotation_from_euler(euler_deg: npt.ArrayLike, convention: str) -> Array:
     angles = np.asarray(euler_deg, dtype=np.float64)
     if angles.shape[-1:] != (3,):
         raise InputError(f"Euler angles must have shape (N, 3) as yaw, pitch, roll, got {angles.shape}: rotation matrices?")
-    signed = np.deg2rad(angles * np.array(how.signs))
-    by_name = {"yaw": signed[..., 0], "pitch": signed[..., 1], "roll": signed[..., 2]}
-    first, second, third = (_elementary(_AXIS[name], by_name[name]) for name in how.order)
-    return first @ second @ third
+    flat = angles.reshape(-1, 3)
+    rotations = np.empty((len(flat), 3, 3))
+    for rows in _blocks(len(flat)):
+        signed = np.deg2rad(flat[rows] * np.array(how.signs))
+        first, second, third = (_elementary(_AXIS[name], signed[:, _ANGLES.index(name)]) for name in how.order)
+        rotations[rows] = first @ second @ third
+    return rotations.reshape(*angles.shape, 3)
 
 
 def euler_from_rotation(rotation: npt.ArrayLike, convention: str) -> Array:
@@ -139,27 +150,35 @@ def euler_from_rotation(rotation: npt.ArrayLike, convention: str) -> Array:
         raise InputError(f"rotations must have shape (N, 3, 3), got {r.shape}: Euler angles? declare their convention.")
     i, j, k = (_AXIS[name] for name in how.order)
     parity = 1.0 if (j - i) % 3 == 1 else -1.0  # of the axis permutation (i, j, k): R = Ri(a) Rj(b) Rk(c)
-    cos_middle = np.hypot(r[..., i, i], r[..., i, j])
-    middle = np.arctan2(parity * r[..., i, k], cos_middle)
-    locked = cos_middle < 1e-8
-    first = np.where(locked, np.arctan2(parity * r[..., k, j], r[..., j, j]), np.arctan2(-parity * r[..., j, k], r[..., k, k]))
-    third = np.where(locked, 0.0, np.arctan2(-parity * r[..., i, j], r[..., i, i]))
-    angle = dict(zip(how.order, (first, middle, third), strict=True))
-    return np.rad2deg(np.stack([angle["yaw"], angle["pitch"], angle["roll"]], axis=-1)) * np.array(how.signs)
+    first, middle, third = (_ANGLES.index(name) for name in how.order)
+    matrices = r.reshape(-1, 3, 3)
+    angles = np.empty((len(matrices), 3))
+    for rows in _blocks(len(matrices)):
+        m, out = matrices[rows], angles[rows]
+        cos_middle = np.sqrt(m[:, i, i] ** 2 + m[:, i, j] ** 2)
+        out[:, first] = np.arctan2(-parity * m[:, j, k], m[:, k, k])
+        out[:, middle] = np.arctan2(parity * m[:, i, k], cos_middle)
+        out[:, third] = np.arctan2(-parity * m[:, i, j], m[:, i, i])
+        if (locked := np.flatnonzero(cos_middle < 1e-8)).size:
+            out[locked, first] = np.arctan2(parity * m[locked, k, j], m[locked, j, j])
+            out[locked, third] = 0.0
+        out *= np.rad2deg(1.0) * np.array(how.signs)
+    return angles.reshape(*r.shape[:-2], 3)
 
 
 def equivalent_euler_deg(euler_deg: npt.ArrayLike, convention: str) -> Array:
     """The other Euler triple of the same rotation: (180 - middle, outer +- 180), wrapped to [-180, 180)."""
     how = convention_named(convention)
     out = np.asarray(euler_deg, dtype=np.float64) + 180.0
-    middle = ("yaw", "pitch", "roll").index(how.order[1])
-    out[..., middle] = 180.0 - (out[..., middle] - 180.0)
+    middle = _ANGLES.index(how.order[1])
+    out[..., middle] = 360.0 - out[..., middle]
     return wrap_deg(out)
 
 
 def wrap_deg(angle_deg: npt.ArrayLike) -> Array:
     """Angles brought to [-180, 180)."""
-    return (np.asarray(angle_deg, dtype=np.float64) + 180.0) % 360.0 - 180.0
+    angle = np.asarray(angle_deg, dtype=np.float64)
+    return angle - 360.0 * np.floor((angle + 180.0) / 360.0)  # several times as fast as the remainder
 
 
 def geodesic_deg(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
@@ -175,11 +194,15 @@ def geodesic_deg(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     -------
     (...) float64 array; NaN where either is NaN.
     """
-    d = np.asarray(a, dtype=np.float64) @ np.swapaxes(np.asarray(b, dtype=np.float64), -1, -2)
-    vee = np.stack([d[..., 2, 1] - d[..., 1, 2], d[..., 0, 2] - d[..., 2, 0], d[..., 1, 0] - d[..., 0, 1]], axis=-1)
-    sine = np.linalg.norm(vee, axis=-1) / 2.0
-    cosine = (np.trace(d, axis1=-2, axis2=-1) - 1.0) / 2.0
-    return np.rad2deg(np.arctan2(sine, cosine))
+    x, y = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
+    flat_x, flat_y = x.reshape(-1, 3, 3), y.reshape(-1, 3, 3)
+    angles = np.empty(len(flat_x))
+    for rows in _blocks(len(angles)):
+        # element by element over many rotations, (3, 3, B): matmul is slow for matrices this small
+        p, q = (np.ascontiguousarray(m[rows].transpose(1, 2, 0)) for m in (flat_x, flat_y))
+        vee_squared = sum((p[i] * q[j] - p[j] * q[i]).sum(axis=0) ** 2 for i, j in ((2, 1), (0, 2), (1, 0)))
+        angles[rows] = np.arctan2(np.sqrt(vee_squared), (p * q).sum(axis=(0, 1)) - 1.0)
+    return np.rad2deg(angles).reshape(x.shape[:-2])
 
 
 def rotation_defect(rotation: npt.ArrayLike) -> Array:

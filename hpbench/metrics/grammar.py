@@ -17,6 +17,7 @@ from ..errors import InputError, did_you_mean
 from ..faces import Faces
 from .decisions import Decisions
 from .estimators import Estimator
+from .matched import Matched
 from .table import METRICS, Family
 
 __all__ = ["Metric", "parse_metric"]
@@ -63,10 +64,21 @@ class Metric:
         -------
         (N,) float64 array; NaN where the truth has no label or the prediction failed.
         """
+        values = self.values(Matched(truth, prediction, norm_box_xyxy_px))
+        return np.where(np.isinf(values), np.nan, values)
+
+    def values(self, pair: Matched) -> Array:
+        """The metric of each face, and of those that have none, why.
+
+        Metrics that are asked for the values of one pair share the work.
+
+        Returns
+        -------
+        (N,) float64 array, read-only; NaN where the truth has no label, infinite where the prediction failed.
+        """
         if self.family.per_face is None:
             raise InputError(f"{self.text} is a metric of all faces together: a single face has none.")
-        value: Array = self.family.per_face(truth, prediction, norm_box_xyxy_px, **self._computing())
-        return value
+        return pair.once(self.family.per_face, **self._computing())
 
     def weight(self, truth: Faces) -> Array:
         """What each face counts for in the mean, (N,) float64."""

@@ -16,11 +16,13 @@ __all__ = ["METRICS", "Family", "Parameter"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A metric parameter: one of `choices`, or a positive number where there are none."""
+    """A metric parameter: one of `choices`, or where there are none a positive number, at most `maximum`, maybe `whole`."""
 
     choices: tuple[str, ...] = ()
     default: Any = None
     required: bool = False
+    maximum: float = math.inf
+    whole: bool = False
 
     def read(self, text: str, where: str) -> Any:
         if self.choices:
@@ -33,7 +35,11 @@ class Parameter:
             raise InputError(f"{where} {text!r} is no number.") from None
         if not math.isfinite(value) or value <= 0:
             raise InputError(f"{where} must be a positive number, got {text}.")
-        return value
+        if value > self.maximum:
+            raise InputError(f"{where} must be at most {self.maximum:g}, got {text}{': a percentage?' if self.maximum == 1 else ''}.")
+        if self.whole and value != int(value):
+            raise InputError(f"{where} must be a whole number, got {text}.")
+        return int(value) if self.whole else value
 
     def show(self, value: Any) -> str:
         if self.choices:
@@ -54,7 +60,7 @@ class Family:
         Charged for a failed face, in the metric's unit; of a metric of pooled decisions, the worst score there is (its
         failed faces are ranked worst).
     per_face : callable or None
-        (truth, prediction, norm_box, **parameters) -> (N,) values, whose mean is the score.
+        (pair, **parameters but ``mean``) -> (N,) values, whose mean is the score: NaN = not labelled, infinite = failed.
     weight : callable or None
         (truth, **parameters) -> (N,) weights of that mean; equal where None.
     whole : callable or None
@@ -63,6 +69,10 @@ class Family:
         (decisions, **parameters) -> estimator, in place of `per_face`.
     one_of : tuple of str
         Parameters of which exactly one must be given.
+    highest : float
+        The largest value there is: no interval goes beyond.
+    share : bool
+        A share of the faces, each of which counts 0 or 100.
     """
 
     name: str
@@ -78,18 +88,24 @@ class Family:
     whole: Callable[..., Any] | None = None
     of_decisions: Callable[..., Any] | None = None
     one_of: tuple[str, ...] = ()
+    highest: float = math.inf
+    share: bool = False
 
 
 _CONVENTION = Parameter(choices=tuple(CONVENTIONS), required=True)
+_OVER_FACES = Parameter(choices=("image", "median"), default="image")  # "image" is the field's word: the mean over faces
 _NORM = Parameter(choices=landmarks.NORMS, required=True)
 _THRESHOLD = Parameter(required=True)
 _VIEW = Parameter(choices=visibility.VIEWS, default="occluded")
+_OCCLUDED_FROM = Parameter(required=True, maximum=1.0)
+_BINS = Parameter(default=15, maximum=100.0, whole=True)
 
 METRICS: dict[str, Family] = {
     f.name: f
     for f in (
         Family(
             name="mae",
+            highest=180.0,
             title="mean absolute error of yaw, pitch and roll (or of one angle)",
             unit="deg",
             higher_is_better=False,
@@ -101,10 +117,12 @@ METRICS: dict[str, Family] = {
                 "angle": Parameter(choices=("mean", *pose.ANGLES), default="mean"),
                 "convention": _CONVENTION,
                 "formula": Parameter(choices=tuple(pose.FORMULAS), default="wrap"),
+                "mean": _OVER_FACES,
             },
         ),
         Family(
             name="geodesic",
+            highest=180.0,
             title="angle of the rotation between truth and prediction",
             unit="deg",
             higher_is_better=False,
@@ -112,6 +130,7 @@ METRICS: dict[str, Family] = {
             per_face=pose.geodesic_error_deg,
             worst=180.0,
             example="geodesic",
+            parameters={"mean": _OVER_FACES},
         ),
         Family(
             name="nme",
@@ -120,31 +139,37 @@ METRICS: dict[str, Family] = {
             higher_is_better=False,
             needs="landmarks",
             per_face=landmarks.nme_percent,
+            weight=landmarks.nme_weight,
             worst=100.0,
             example="nme(norm=height)",
-            parameters={"mean": Parameter(choices=("image", "balanced"), default="image"), "norm": _NORM},
+            parameters={"mean": Parameter(choices=("image", "balanced", "pooled", "median"), default="image"), "norm": _NORM},
         ),
         Family(
             name="auc",
-            title="area under the cumulative error curve up to a threshold, exact",
+            highest=100.0,
+            title="area under the cumulative error curve up to a threshold",
             unit="%",
             higher_is_better=True,
             needs="landmarks",
             per_face=landmarks.auc_percent,
-            worst=0.0,
+            weight=landmarks.auc_weight,
+            whole=landmarks.auc_of_all_errors,
+            worst=landmarks.worst_auc_percent,
             example="auc(below=8,norm=height)",
-            parameters={"below": _THRESHOLD, "norm": _NORM},
+            parameters={"below": _THRESHOLD, "formula": Parameter(choices=landmarks.AUC_FORMULAS, default="exact"), "norm": _NORM},
         ),
         Family(
             name="fr",
-            title="share of faces with an error above a threshold, exact",
+            highest=100.0,
+            share=True,
+            title="share of faces with an error above a threshold",
             unit="%",
             higher_is_better=False,
             needs="landmarks",
             per_face=landmarks.failure_rate_percent,
             worst=100.0,
             example="fr(above=8,norm=height)",
-            parameters={"above": _THRESHOLD, "norm": _NORM},
+            parameters={"above": _THRESHOLD, "formula": Parameter(choices=landmarks.FR_FORMULAS, default="exact"), "norm": _NORM},
         ),
         Family(
             name="distance_px",
@@ -158,6 +183,7 @@ METRICS: dict[str, Family] = {
         ),
         Family(
             name="recall",
+            highest=100.0,
             title="share of the occluded points found, at a precision (the best threshold) or at a fixed threshold of P(occluded)",
             unit="%",
             higher_is_better=True,
@@ -165,11 +191,24 @@ METRICS: dict[str, Family] = {
             of_decisions=visibility.recall,
             worst=0.0,
             example="recall(precision=80)",
-            parameters={"precision": Parameter(), "threshold": Parameter(), "view": _VIEW},
+            parameters={"precision": Parameter(maximum=100.0), "threshold": Parameter(maximum=1.0), "view": _VIEW},
             one_of=("precision", "threshold"),
         ),
         Family(
+            name="precision",
+            highest=100.0,
+            title="share of the occluded among the points called occluded, at a fixed threshold of P(occluded)",
+            unit="%",
+            higher_is_better=True,
+            needs="visibility",
+            of_decisions=visibility.precision,
+            worst=0.0,
+            example="precision(threshold=0.5)",
+            parameters={"threshold": _OCCLUDED_FROM, "view": _VIEW},
+        ),
+        Family(
             name="ap",
+            highest=100.0,
             title="average precision of occluded points",
             unit="%",
             higher_is_better=True,
@@ -177,6 +216,54 @@ METRICS: dict[str, Family] = {
             of_decisions=visibility.average_precision,
             worst=0.0,
             example="ap",
+            parameters={"view": _VIEW},
+        ),
+        Family(
+            name="best_f1",
+            highest=100.0,
+            title="harmonic mean of precision and recall of occluded points at the best threshold",
+            unit="%",
+            higher_is_better=True,
+            needs="visibility",
+            of_decisions=visibility.best_f1,
+            worst=0.0,
+            example="best_f1",
+            parameters={"view": _VIEW},
+        ),
+        Family(
+            name="roc_auc",
+            highest=100.0,
+            title="share of the pairs of an occluded and a visible point that are ranked right",
+            unit="%",
+            higher_is_better=True,
+            needs="visibility",
+            of_decisions=visibility.roc_auc,
+            worst=0.0,
+            example="roc_auc",
+            parameters={"view": _VIEW},
+        ),
+        Family(
+            name="ece",
+            highest=100.0,
+            title="expected calibration error of P(occluded) in equal bins",
+            unit="%",
+            higher_is_better=False,
+            needs="visibility",
+            of_decisions=visibility.calibration_error,
+            worst=100.0,
+            example="ece",
+            parameters={"bins": _BINS, "view": _VIEW},
+        ),
+        Family(
+            name="brier",
+            highest=1.0,
+            title="mean squared error of P(occluded)",
+            unit="1",
+            higher_is_better=False,
+            needs="visibility",
+            of_decisions=visibility.brier,
+            worst=1.0,
+            example="brier",
             parameters={"view": _VIEW},
         ),
     )

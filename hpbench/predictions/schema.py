@@ -17,13 +17,16 @@ from typing import Any
 from ..errors import InputError, did_you_mean
 from ..faces import Faces
 
-__all__ = ["COLUMNS", "DECLARATIONS", "TEXT_COLUMNS", "Predictions", "assemble", "columns_of", "first_line"]
+__all__ = ["COLUMNS", "DECLARATIONS", "TEXT_COLUMNS", "Predictions", "assemble", "columns_of", "first_line", "meant_name"]
 
 COLUMNS = ("sample_id", "rotation", "euler_deg", "landmarks", "visibility", "failure")
 TEXT_COLUMNS = ("sample_id", "failure")
 DECLARATIONS = ("convention", "scheme", "boxes", "model")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_QUATERNION = re.compile(r"q(uat(ernion)?s?)?_?[wxyz0-3]*", re.IGNORECASE)
+_ANGLE = re.compile(r"(yaw|pitch|roll|euler|angles?|pose)s?(_?(deg|degrees))?", re.IGNORECASE)
+_RADIANS = re.compile(r"(yaw|pitch|roll|euler|angles?|pose)s?_?(r|rad|radians?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def assemble(columns: Mapping[str, Any], declarations: Mapping[str, Any], path: 
     """Predictions from the raw columns and declarations of a file; every complaint names the file."""
     for name in (*columns, *declarations):
         if name not in COLUMNS and name not in DECLARATIONS:
-            raise InputError(f"{path}: unknown key {name!r:.60}: {did_you_mean(name, (*COLUMNS, *DECLARATIONS))}")
+            raise InputError(f"{path}: unknown key {name!r:.60}: {meant_name(name) or did_you_mean(name, (*COLUMNS, *DECLARATIONS))}")
     for name in COLUMNS:
         if name in declarations:
             raise InputError(f"{path}: {name} is a column, not a declaration.")
@@ -97,6 +100,15 @@ def columns_of(predictions: Predictions) -> tuple[dict[str, Any], dict[str, str]
         "model": predictions.model,
     }
     return columns, {k: v for k, v in declarations.items() if v}
+
+
+def meant_name(name: str, matrix: str = "rotation, (N, 3, 3) matrices", angles: str = "euler_deg, (N, 3) as yaw, pitch, roll") -> str:
+    """What another tool's name for a column holds and how it is given here; "" for any other name."""
+    if _QUATERNION.fullmatch(name):
+        return f"quaternions are not read: give {matrix}."
+    if _RADIANS.fullmatch(name):
+        return f"angles are in degrees: give {angles}."
+    return f"give {angles}." if _ANGLE.fullmatch(name) else ""
 
 
 def first_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..atomic import write_atomic
 from ..errors import InputError, did_you_mean
-from .schema import COLUMNS, DECLARATIONS, TEXT_COLUMNS, first_line
+from .schema import COLUMNS, DECLARATIONS, TEXT_COLUMNS, first_line, meant_name
 
 __all__ = [
     "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_table", "jsonl_columns", "jsonl_rows", "read_csv", "read_jsonl",
@@ -156,7 +156,7 @@ def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     present = dict.fromkeys(key for row in body for key in row)
     for key in present:
         if key not in COLUMNS:
-            raise InputError(f"{path}: unknown key {key!r:.60}: {did_you_mean(key, COLUMNS)}")
+            raise InputError(f"{path}: unknown key {key!r:.60}: {meant_name(key) or did_you_mean(key, COLUMNS)}")
     return jsonl_columns(path, body, present), header
 
 
@@ -280,4 +280,8 @@ def _column_hint(header: list[str], name: str) -> str:
     alias |= {angle: f"{angle}_deg" for angle in ("yaw", "pitch", "roll")}
     if name.lower() in alias:
         return f"did you mean {alias[name.lower()]!r}?"
+    if re.fullmatch("r[0-3]3|r3[0-3]", name):
+        return "a matrix with a translation? r00 ... r22 are its upper left 3x3 part, and all there is."
+    if hint := meant_name(name, "the rotation matrix, r00 ... r22", "yaw_deg, pitch_deg, roll_deg"):
+        return hint
     return f"{did_you_mean(name, known)} Columns are {', '.join(known)} ... and nothing else: remove what is no prediction."

@@ -13,6 +13,7 @@ What is read
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
+from ..metrics.landmarks import landmark_box_xyxy_px
 from .cofw import cofw_files
 from .files.datafile import DataFile
 from .files.label_cache import cached_labels
@@ -69,7 +71,7 @@ class COFW68(TableDataset):
     def box_table(self, name: str) -> Faces:
         table = self._table("")
         assert table is not None  # there are labels, or the dataset would not have been made
-        return table
+        return table if name != "landmarks" else replace(table, box_xyxy_px=landmark_box_xyxy_px(table))
 
     def image_file(self, sample_id: str) -> DataFile | None:
         return self._images.image_file(int(sample_id)) if self._images is not None and sample_id.isdecimal() else None

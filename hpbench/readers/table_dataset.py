@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError, did_you_mean
 from ..faces import Faces, Sample
+from ..geometry.rotations import euler_from_rotation
 from ..images import ImageRef
 from .dataset import Dataset
 from .derived_pose import derived_rotation
@@ -29,6 +30,7 @@ __all__ = ["DERIVED_POSE", "TableDataset"]
 Array = npt.NDArray[Any]
 
 DERIVED_POSE = "derived-pose"
+DERIVED_POSE_CONVENTION = "yxz"  # of the attribute abs_yaw_deg: the order in which those who derive poses take their angles
 
 
 class TableDataset(Dataset):
@@ -38,7 +40,8 @@ class TableDataset(Dataset):
     ----------
     label_names : tuple of str
         The annotations there are; the first is meant by "".  ``derived-pose`` is served here: the first annotation with
-        a rotation by PnP on the mean face that the card states (``options.derived_pose_mean_face``).
+        a rotation by PnP on the mean face that the card states (``options.derived_pose_mean_face``), with the attribute
+        ``abs_yaw_deg``.
     """
 
     label_names: tuple[str, ...] = ("",)
@@ -120,7 +123,9 @@ class TableDataset(Dataset):
         assert faces.landmarks is not None and faces.scheme is not None
         boxes = self.boxes_of("", [str(i) for i in faces.sample_id])  # type: ignore[union-attr]
         rotation = derived_rotation(faces.landmarks, faces.scheme, boxes, self.derived_pose_mean_face)
-        return replace(faces, rotation=rotation, euler_deg=None, convention=None)
+        abs_yaw_deg = np.abs(euler_from_rotation(rotation, DERIVED_POSE_CONVENTION)[:, 0])
+        attributes = {"abs_yaw_deg": abs_yaw_deg, **faces.attributes}  # the labels' own yaw where they have one
+        return replace(faces, rotation=rotation, euler_deg=None, convention=None, attributes=attributes)
 
     def _image(self, sample_id: str) -> ImageRef:
         file = self.image_file(sample_id)

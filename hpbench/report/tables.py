@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ..leaderboard import Board, Row, find_score
 from ..metrics import parse_metric
+from ..metrics.pose import ANGLES
 from ..records import Record, Score
 
 __all__ = ["FORMATS", "boards_text", "records_text"]
@@ -48,8 +49,21 @@ def _record_text(record: Record) -> str:
             f"{record.main.n_failed} of {record.main.n_scored} faces failed (coverage {_percent(record.coverage)}) and are charged; "
             + "; ".join(f"the first: {f.sample_id}: {f.reason}" for f in record.failures[:1])
         )
+    lines += [f"beside: {text}" for text in _diagnostics(record)]
     lines += [f"note: {note}" for note in record.notes]
     return "\n".join(lines)
+
+
+def _diagnostics(record: Record) -> list[str]:
+    """The unranked numbers of a record, in words."""
+    found = record.diagnostics
+    texts = []
+    if "mean_offset_deg" in found:
+        angles = ", ".join(f"{a} {found[f'mean_offset_{a}_deg']:.2f}" for a in ANGLES if f"mean_offset_{a}_deg" in found)
+        texts.append(f"mean rotation from labels to predictions {found['mean_offset_deg']:.2f} deg ({angles})")
+    if "occluded_percent" in found:
+        texts.append(f"{found['occluded_percent']:.2f} % of {found['decisions']:,.0f} points are occluded: the precision of a guess")
+    return texts
 
 
 def boards_text(boards: Sequence[Board], style: Format) -> str:
