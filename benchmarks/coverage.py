@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from hpbench.metrics.decisions import Decisions
-from hpbench.metrics.estimators import Estimator, Sums, mean_of_means
+from hpbench.metrics.estimators import Estimator, Sums, clustered, mean_of_means, median_of
 from hpbench.metrics.paired import paired_differences
 from hpbench.metrics.statistics import intervals, spreads
 from hpbench.metrics.visibility import average_precision, recall
@@ -47,6 +47,13 @@ def main() -> None:
     size = np.tile([12431, 2542, 2542, 2542, 2542, 2542], (sets, 1))
     show("6 recordings, half of the frames in one", people_of(rng, 0.3, size), 5.0, ON_CLUSTERS, resamples)
     show("20 people, mean of three yaw bins", *balanced(rng, sets, 20), [*ON_FACES, "studentised"], resamples)
+    for people in (6, 20, 40):
+        level = np.exp(0.5 * rng.standard_normal((sets, people, 1)))
+        frames = level * rng.gamma(2.0, 2.0, (sets, people, 200))
+        true = float(np.median(np.exp(0.5 * rng.standard_normal(2_000_000)) * rng.gamma(2.0, 2.0, 2_000_000)))
+        codes = np.repeat(np.arange(people), 200)
+        found = [clustered([median_of(set_.ravel())], codes, people)[0] for set_ in frames]
+        show(f"{people} people, 200 frames each, the median", found, true, ["percentile", "cluster-t"], resamples)
     for name, metric in RANKINGS:
         truth = metric(decisions(rng, 100_000)).point()
         for n in (20, 40, 100, 500):
@@ -132,7 +139,8 @@ def heading(title: str) -> None:
 
 def show(situation: str, sets: Sequence[Estimator], truth: float, methods: Sequence[str], resamples: int) -> None:
     """One row: every method's coverage and relative width."""
-    chosen = intervals(sets[:1], shares=["wilson" in methods], resamples=100)[0]
+    clusters = None if " faces" in situation else np.arange(sets[0].n_units)
+    chosen = intervals(sets[:1], clusters, shares=["wilson" in methods], resamples=100)[0]
     print(row(situation, sets, truth, methods, resamples, chosen.method if chosen else ""), flush=True)
 
 

@@ -21,10 +21,11 @@ from hpbench.cli import cli
 from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
 from hpbench.metrics import METRICS, Parameter, parse_metric
+from hpbench.report.parity import parity_table
 from hpbench.report.protocols import dataset_markdown, failure_charge
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md")
+FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md", "reports/parity.md")
 _BLOCK = re.compile(r"(<!-- generated: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -124,6 +125,7 @@ def commands() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "demo": demo,  # before board, which shows its records
     "board": board,
+    "parity": parity_table,
     "datasets": datasets,
     "protocols": protocols,
     "pages": pages,

@@ -154,8 +154,9 @@ def _landmark_errors(columns: list[Column], truth: Faces, prediction: Faces, nor
     column = next((c for c in columns if c.metric.family.name == "nme"), None)
     if column is None:
         return None
-    points, parts = nme_by_landmark(truth, prediction, norm_box, failed=column.failed, norm=column.metric.parameters["norm"])
-    return LandmarkErrors(column.metric.text, points, parts)
+    norm = column.metric.parameters["norm"]
+    points, parts = nme_by_landmark(truth, prediction, norm_box, failed=column.failed, norm=norm)
+    return LandmarkErrors(parse_metric(f"nme(norm={norm})").text, points, parts)  # plain means, whatever mean the metric takes
 
 
 def kept_rows(protocol: Protocol, truth: Faces) -> npt.NDArray[np.bool_]:
@@ -228,7 +229,7 @@ def _scores(
                 value=_or_none(estimator.point()),
                 unit=family.unit,
                 higher_is_better=family.higher_is_better,
-                ci95=(interval.low, min(interval.high, family.highest)) if interval else None,
+                ci95=(interval.low, min(interval.high, max(family.highest, estimator.point()))) if interval else None,
                 ci_method=interval.method if interval else "",
                 n_scored=int((inside & column.labelled).sum()),
                 n_failed=int((inside & column.failed).sum()),

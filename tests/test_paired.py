@@ -13,7 +13,7 @@ from scipy.stats import permutation_test, ttest_rel
 from hpbench.errors import InputError
 from hpbench.metrics import paired
 from hpbench.metrics.decisions import Decisions
-from hpbench.metrics.estimators import OfErrors, mean_of_means
+from hpbench.metrics.estimators import OfErrors, mean_of_means, median_of
 from hpbench.metrics.paired import holm, minimum_detectable_difference, paired_difference, paired_differences, paired_means
 from hpbench.metrics.statistics import intervals
 from hpbench.metrics.visibility import average_precision, calibration_error, precision, recall
@@ -239,6 +239,15 @@ def test_a_legacy_formula_is_not_compared() -> None:
     a, b = two_models(20)
     found = paired_difference(OfErrors(a, np.median), OfErrors(b, np.median))
     assert found.difference == np.median(a) - np.median(b) and found.p is None and "legacy" in found.reason
+
+
+def test_medians_are_compared_by_resamples() -> None:
+    a, b = two_models(200)
+    found = paired_difference(median_of(a), median_of(b))
+    rng = np.random.default_rng(1)
+    drawn = [np.median(a[rows]) - np.median(b[rows]) for rows in rng.integers(0, 200, (2000, 200))]
+    assert found.difference == np.median(a) - np.median(b) and found.p is not None
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=0.3 * np.std(drawn))
 
 
 def test_other_faces_are_refused() -> None:

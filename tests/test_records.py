@@ -203,7 +203,7 @@ def test_as_a_table() -> None:
     frame = a_record().to_frame()
     assert list(frame.columns) == [
         "subset", "metric", "value", "ci95_low", "ci95_high", "unit", "higher_is_better", "n_scored", "n_failed", "n_unlabelled",
-        "value_detected",
+        "value_detected", "ci_method",
     ]  # fmt: skip
     assert list(frame["subset"]) == ["all", "all", "yaw 0-30", "yaw 0-30"]
     assert list(frame["metric"]) == [MAE.metric, "geodesic"] * 2

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, t
 
 from hpbench.metrics import resampling
 from hpbench.metrics.decisions import Decisions
-from hpbench.metrics.estimators import OfErrors, mean_of_means
+from hpbench.metrics.estimators import OfErrors, mean_of_means, median_of
 from hpbench.metrics.resampling import left_out, resampled
 from hpbench.metrics.statistics import intervals, spreads
 from hpbench.metrics.visibility import average_precision, calibration_error, precision, recall
@@ -119,11 +121,20 @@ def test_a_large_ranking_has_a_normal_interval_of_200_resamples(monkeypatch: pyt
 # ------------------------------------------------------------------------------------------------- which method
 
 
-@pytest.mark.parametrize(("faces", "method"), [(2, "cluster-t"), (9, "cluster-t"), (10, "studentised"), (49, "studentised"), (50, "bca")])
-def test_method_by_number_of_units(faces: int, method: str) -> None:
-    values = np.random.default_rng(0).gamma(2.0, 2.0, (faces, 1))
-    assert methods(means(values)) == [method]
-    assert methods(means(values.repeat(3, axis=0)), np.arange(faces).repeat(3)) == [method]
+BY_CLUSTERS = [(2, "cluster-t"), (9, "cluster-t"), (10, "studentised"), (49, "studentised"), (50, "bca")]
+
+
+@pytest.mark.parametrize(("units", "of_clusters"), BY_CLUSTERS)
+def test_method_by_number_of_units(units: int, of_clusters: str) -> None:
+    values = np.random.default_rng(0).gamma(2.0, 2.0, (units, 1))
+    assert methods(means(values.repeat(3, axis=0)), np.arange(units).repeat(3)) == [of_clusters]
+    assert methods(means(values)) == [of_clusters.replace("studentised", "cluster-t")]  # of single faces
+
+
+def test_one_gross_error_among_few_faces_does_not_fill_the_scale() -> None:
+    values = np.array([[3.0, 4.0, 5.0, 3.5, 4.5, 90.0, 3.0, 4.0, 5.0, 4.2]]).T
+    (interval,), (studentised,) = ends(means(values)), ends(means(values), method="studentised")
+    assert interval[1] < 40.0 and studentised[1] - studentised[0] > 5 * (interval[1] - interval[0])
 
 
 def test_other_methods_for_unequal_clusters_rankings_and_what_is_no_mean() -> None:
@@ -142,7 +153,7 @@ def test_a_small_part_of_many_faces_is_judged_by_itself() -> None:
     for column, kept in enumerate([2000, 30, 6, 1]):
         values[kept:, column] = np.nan
     found = intervals(means(values), resamples=500)
-    assert [i and i.method for i in found] == ["bca", "studentised", "cluster-t", None]
+    assert [i and i.method for i in found] == ["bca", "cluster-t", "cluster-t", None]
     assert found[2] == intervals(means(values[:6, 2:3]))[0]
 
 
@@ -214,6 +225,44 @@ def test_rankings_of_many_decisions_have_fewer_resamples(monkeypatch: pytest.Mon
     other = recall(one.decisions, precision=80.0)  # type: ignore[attr-defined]
     assert [len(s) for s in resampled([one, other], 3000, 0)[0]] == [1200, 1200]
     assert [len(s) for s in resampled([one, average_precision(ranking(60, seed=1))], 3000, 0)[0]] == [1000, 1000]
+
+
+# ------------------------------------------------------------------------------------------------- medians
+
+
+@given(st.lists(st.one_of(st.floats(0, 9), st.just(np.nan)), min_size=1, max_size=9), st.integers(0, 2**32 - 1))
+def test_a_median_of_counts_is_that_of_the_repeated_values(values: list[float], seed: int) -> None:
+    array = np.array(values)
+    counts = np.random.default_rng(seed).integers(0, 3, (5, len(array)))
+    expected = []
+    for row in counts:
+        repeated = np.repeat(array, row)
+        repeated = repeated[~np.isnan(repeated)]
+        expected.append(np.median(repeated) if len(repeated) else np.nan)
+    assert median_of(array).values(counts.astype(float)) == pytest.approx(expected, nan_ok=True)
+
+
+def test_medians_of_people() -> None:
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(60), 5)
+    values = rng.gamma(2.0, 2.0, 60)[people] + rng.random(300)
+    drawn = [np.median(np.concatenate([values[people == p] for p in rng.integers(0, 60, 60)])) for _ in range(2000)]
+    (interval,) = intervals([median_of(values)], people)
+    assert interval is not None and interval.method == "percentile"
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), rel=0.05)
+    few = people < 12
+    (interval,) = intervals([median_of(values[few])], people[few])
+    drawn = [np.median(np.concatenate([values[people == p] for p in rng.integers(0, 12, 12)])) for _ in range(2000)]
+    assert interval is not None and interval.method == "cluster-t"
+    assert interval.high - interval.low == pytest.approx(2 * 2.201 * np.std(drawn) * (12 / 11) ** 0.5, rel=0.1)
+
+
+def test_a_median_of_very_many_faces_has_an_interval() -> None:
+    values = np.random.default_rng(0).gamma(2.0, 2.0, 50_000)
+    (interval,) = intervals([median_of(values)])
+    error = 1.0 / (2.0 * 0.15666 * 50_000**0.5)  # 1 / (2 f(median) sqrt(n)), f the gamma density there
+    assert interval is not None and interval.method == "normal"
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * error, rel=0.25)
 
 
 # ------------------------------------------------------------------------------------------------- edges

@@ -6,19 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from chance_faces import protocol_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve as sk_calibration_curve
+from torchmetrics import classification as tm
 
 from hpbench.charging import charged_columns
 from hpbench.errors import InputError
 from hpbench.evaluate import evaluate
 from hpbench.faces import Faces
 from hpbench.metrics import METRICS, parse_metric
-from hpbench.metrics.estimators import Ranked, clustered, ranked_values
+from hpbench.metrics.estimators import Ranked, clustered, values_of
 from hpbench.metrics.visibility import calibration_curve, decisions_of, is_constant, is_hard, precision_recall_curve
 
 RANKED = ["recall(precision=80)", "ap", "best_f1", "roc_auc"]
@@ -59,6 +61,26 @@ def test_every_family_is_tested_here() -> None:
 
 
 # ------------------------------------------------------------------------------------------------- against others
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_agrees_with_torchmetrics(seed: int) -> None:
+    truth, prediction = chance(seed=seed, steps=[4, 8, 64, 1 << 20][seed])
+    y, p = pooled(truth, prediction)
+    theirs = {
+        "recall(precision=80)": tm.BinaryRecallAtFixedPrecision(0.8),
+        "ap": tm.BinaryAveragePrecision(),
+        "roc_auc": tm.BinaryAUROC(),
+        "recall(threshold=0.5)": tm.BinaryRecall(0.5 - 1e-12),  # theirs calls what is above the threshold occluded, ours what is on it too
+        "precision(threshold=0.5)": tm.BinaryPrecision(0.5 - 1e-12),
+    }
+    for metric, other in theirs.items():
+        found = other(torch.from_numpy(p), torch.from_numpy(y))
+        value = float(found[0] if isinstance(found, tuple) else found)
+        assert score(metric, truth, prediction) == pytest.approx(100 * value, abs=1e-4), metric  # theirs is float32
+    if seed == 3:  # without ties on the edges of bins, which theirs puts on the other side
+        theirs_ece = float(tm.BinaryCalibrationError(n_bins=15)(torch.from_numpy(p), torch.from_numpy(y)))
+        assert score("ece", truth, prediction) == pytest.approx(100 * theirs_ece, abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -252,7 +274,7 @@ def test_scores_of_one_view_share_the_ranking() -> None:
             assert all(isinstance(e, Ranked) for e in some)
             assert [e.decisions is some[0].decisions for e in some] == [True] * 4 + [False]
             counts = np.random.default_rng(2).integers(0, 3, (700, some[0].n_units)).astype(float)
-            for estimator, values in zip(some, ranked_values(some, counts), strict=True):
+            for estimator, values in zip(some, values_of(some, counts), strict=True):
                 np.testing.assert_array_equal(values, estimator.values(counts))
                 points = estimator.decisions.operating_points(counts, every=True)
                 np.testing.assert_allclose(values, estimator.statistic(points), rtol=1e-12)  # skipped thresholds change nothing

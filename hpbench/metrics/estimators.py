@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from .decisions import Decisions, OperatingPoints
 
-__all__ = ["Estimator", "Median", "OfErrors", "Ranked", "Sums", "clustered", "mean_of_means", "median_of", "ranked_values"]
+__all__ = ["Estimator", "Median", "OfErrors", "Ranked", "Sums", "clustered", "mean_of_means", "median_of", "values_of"]
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -128,6 +128,11 @@ class Median:
     unit: Codes
     n_units: int
 
+    @property
+    def units(self) -> Codes:
+        """The unit of each thing that is ranked."""
+        return self.unit
+
     def supporting(self) -> int:
         return int(np.count_nonzero(np.bincount(self.unit)))
 
@@ -169,14 +174,19 @@ class Ranked:
     def n_units(self) -> int:
         return self.decisions.n_faces
 
+    @property
+    def units(self) -> Codes:
+        """The unit of each thing that is ranked."""
+        return self.decisions.face
+
     def supporting(self) -> int:
-        return int(np.count_nonzero(np.bincount(self.decisions.face)))
+        return int(np.count_nonzero(np.bincount(self.units)))
 
     def point(self) -> float:
         return float(self.statistic(self.decisions.operating_points())[0])
 
     def values(self, counts: Array) -> Array:
-        return ranked_values([self], counts)[0]
+        return values_of([self], counts)[0]
 
     def by_cluster(self, codes: Codes, n_clusters: int) -> Ranked:
         return replace(self, decisions=replace(self.decisions, face=codes[self.decisions.face], n_faces=n_clusters))
@@ -219,19 +229,21 @@ def clustered(estimators: Sequence[Estimator], codes: Codes, n_clusters: int) ->
     return found
 
 
-def ranked_values(estimators: Sequence[Ranked], counts: Array) -> list[Array]:
-    """`Ranked.values` of several estimators; those of the same decisions share the operating points."""
-    found = [np.empty(len(counts)) for _ in estimators]
-    sharing: dict[int, list[int]] = {}
+def values_of(estimators: Sequence[Ranked | Median], counts: Array) -> list[Array]:
+    """The values of several estimators for each row of counts; rankings of the same decisions share the operating points."""
+    found = [np.empty(len(counts)) if isinstance(e, Ranked) else e.values(counts) for e in estimators]
+    sharing: dict[int, tuple[Decisions, list[int]]] = {}
     for i, estimator in enumerate(estimators):
-        sharing.setdefault(id(estimator.decisions), []).append(i)
-    for members in sharing.values():
-        decisions = estimators[members[0]].decisions
+        if isinstance(estimator, Ranked):
+            sharing.setdefault(id(estimator.decisions), (estimator.decisions, []))[1].append(i)
+    for decisions, members in sharing.values():
         rows = max(1, _BLOCK // max(1, len(decisions)))
         for start in range(0, len(counts), rows):
             points = decisions.operating_points(counts[start : start + rows])
             for i in members:
-                found[i][start : start + rows] = estimators[i].statistic(points)
+                estimator = estimators[i]
+                assert isinstance(estimator, Ranked)
+                found[i][start : start + rows] = estimator.statistic(points)
     return found
 
 

@@ -50,7 +50,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .estimators import Estimator, OfErrors, Ranked, Sums, clustered, mean_of_means
+from .estimators import Estimator, Median, OfErrors, Ranked, Sums, clustered, mean_of_means
 from .resampling import FEW, MANY, Minus
 from .statistics import LEVEL, RESAMPLES, SEED, Spread, cluster_codes, is_mean, plain_method, spreads
 
@@ -203,6 +203,9 @@ def _refuse_other_faces(a: Estimator, b: Estimator) -> None:
         for label in (True, False):
             have, want = (np.bincount(r.decisions.face[r.decisions.positive == label], minlength=r.n_units) for r in (a, b))
             other |= have != want
+    elif isinstance(a, Median) and isinstance(b, Median):
+        have, want = (np.bincount(m.unit, minlength=m.n_units) for m in (a, b))
+        other = have != want
     elif isinstance(a, OfErrors) and isinstance(b, OfErrors):
         other = np.isnan(a.errors) != np.isnan(b.errors)
     if other.any():
@@ -215,7 +218,7 @@ def _minus(a: Estimator, b: Estimator) -> Estimator:
         one, other, cut = a.combine, b.combine, len(a.terms)
         terms, weights = np.concatenate([a.terms, b.terms]), np.concatenate([a.weights, b.weights])
         return Sums(terms, lambda sums: one(sums[:, :cut]) - other(sums[:, cut:]), weights)
-    if isinstance(a, Ranked) and isinstance(b, Ranked):
+    if isinstance(a, (Ranked, Median)) and isinstance(b, (Ranked, Median)):
         return Minus(a, b)
     return a  # a legacy formula, which has no interval
 

@@ -6,7 +6,7 @@ decisions share their operating points.
 
 Bounds
 ------
-Counts are made in batches of at most 8 MB.  Rankings cost time by decisions x resamples: where that is more than
+Counts are made in batches of at most 8 MB.  Rankings and medians cost time by decisions (values) x resamples: where that is more than
 `_DECISIONS`, they see the first resamples only, 1,000 at least, or 200 of more than `MANY` units, enough for a standard error.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .estimators import Codes, Estimator, Ranked, Sums, ranked_values
+from .estimators import Codes, Estimator, Median, Ranked, Sums, values_of
 
 __all__ = ["FEW", "MANY", "Minus", "left_out", "resampled"]
 
@@ -34,10 +34,10 @@ _FOR_PERCENTILES, _FOR_AN_ERROR = 1_000, 200
 
 @dataclass(frozen=True, eq=False)
 class Minus:
-    """The difference of two rankings' scores over the same units."""
+    """The difference of the scores of two rankings, or of two medians, over the same units."""
 
-    a: Ranked
-    b: Ranked
+    a: Ranked | Median
+    b: Ranked | Median
 
     @property
     def n_units(self) -> int:
@@ -50,7 +50,7 @@ class Minus:
         return self.a.point() - self.b.point()
 
     def values(self, counts: Array) -> Array:
-        a, b = ranked_values([self.a, self.b], counts)
+        a, b = values_of([self.a, self.b], counts)
         return a - b
 
     def by_cluster(self, codes: Codes, n_clusters: int) -> Minus:
@@ -64,7 +64,7 @@ def resampled(
 
     Parameters
     ----------
-    estimators : sequence of Sums, Ranked or Minus
+    estimators : sequence of Sums, Ranked, Median or Minus
         Over the same n units, one at least.
     studentise : collection of int
         Which of them, all `Sums`, also get a standard error in each resample.
@@ -79,7 +79,7 @@ def resampled(
     sums = {i: e for i, e in enumerate(estimators) if isinstance(e, Sums)}
     parts = {i: _parts(e) for i, e in enumerate(estimators) if i not in sums}
     ranked = [part for each in parts.values() for part in each]
-    decisions = sum({id(part.decisions): len(part.decisions) for part in ranked}.values())
+    decisions = sum({id(part.units): len(part.units) for part in ranked}.values())
     fewest = _FOR_AN_ERROR if n > MANY else _FOR_PERCENTILES
     fewer = min(resamples, max(fewest, _DECISIONS // max(1, decisions)))
     terms = np.concatenate([e.terms for e in sums.values()]).T if sums else np.empty((n, 0))
@@ -93,7 +93,7 @@ def resampled(
             if i in errors:
                 errors[i][rows] = _errors_within(estimator, totals, counts, scores[i][rows])
         if ranked and start < fewer:
-            found = iter(ranked_values(ranked, counts[: fewer - start]))
+            found = iter(values_of(ranked, counts[: fewer - start]))
             for i, each in parts.items():
                 first, *other = (next(found) for _ in each)
                 scores[i][rows] = first - other[0] if other else first
@@ -105,17 +105,17 @@ def left_out(estimator: Estimator) -> Array:
     if isinstance(estimator, Sums):
         kept = (estimator.weights > 0).any(axis=0)
         return estimator.combine(estimator.terms.sum(axis=1) - estimator.terms[:, kept].T)
-    faces = np.concatenate([part.decisions.face for part in _parts(estimator)])
+    faces = np.concatenate([part.units for part in _parts(estimator)])
     units = np.unique(faces)
     counts = np.ones((len(units), estimator.n_units))
     counts[np.arange(len(units)), units] = 0.0
     return estimator.values(counts)
 
 
-def _parts(estimator: Estimator) -> list[Ranked]:
+def _parts(estimator: Estimator) -> list[Ranked | Median]:
     if isinstance(estimator, Minus):
         return [estimator.a, estimator.b]
-    assert isinstance(estimator, Ranked)
+    assert isinstance(estimator, (Ranked, Median))
     return [estimator]
 
 

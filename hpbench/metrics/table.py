@@ -95,7 +95,7 @@ class Family:
 _CONVENTION = Parameter(choices=tuple(CONVENTIONS), required=True)
 _OVER_FACES = Parameter(choices=("image", "median"), default="image")  # "image" is the field's word: the mean over faces
 _NORM = Parameter(choices=landmarks.NORMS, required=True)
-_THRESHOLD = Parameter(required=True)
+_THRESHOLD = Parameter(required=True, maximum=1000.0)  # percent of a length of the face
 _VIEW = Parameter(choices=visibility.VIEWS, default="occluded")
 _OCCLUDED_FROM = Parameter(required=True, maximum=1.0)
 _BINS = Parameter(default=15, maximum=100.0, whole=True)

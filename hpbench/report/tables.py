@@ -98,7 +98,7 @@ def _board_table(board: Board, style: Format) -> str:
     title = f"{board.protocol.reference}: {board.protocol.title}"
     legend = (
         f"{shared} where it applies. " if shared else ""
-    ) + f"95 % intervals by bootstrap; failed faces are charged; {_NO_VALUE} is not ranked."
+    ) + f"95 % intervals; failed faces are charged; {_NO_VALUE} is not ranked."
     return f"### {title}\n\n{table}\n\n{legend}" if markdown else f"{title}\n{table}\n{legend}"
 
 

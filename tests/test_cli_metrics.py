@@ -1,0 +1,86 @@
+"""`--metric` and `--eye-norms`: metrics besides a protocol's, through the command's entry point."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from miniatures.aflw2000 import draw_aflw2000
+
+from hpbench.catalog import dataset_card, split_ids
+from hpbench.readers import load
+
+FOLD = "mae(convention=300w-lp,formula=fold180)"
+
+
+def score(folder: Path, out: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hpbench", "score", "pred.csv", "--data", "faces", "--json", "-o", out, *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces and the labels as predictions, with the landmarks moved by two pixels."""
+    root = tmp_path_factory.mktemp("metrics")
+    draw_aflw2000(root / "faces", count=12, seed=0, ids=split_ids(dataset_card("aflw2000"), "all")[:12])
+    truth = load("aflw2000", root / "faces").truth("all")
+    assert truth.landmarks is not None and truth.euler_deg is not None
+    names = [f"{axis}{i}" for i in range(68) for axis in "xy"]
+    lines = ["# convention=300w-lp", "# boxes=landmarks", ",".join(["sample_id", "yaw_deg", "pitch_deg", "roll_deg", *names])]
+    for name, angles, points in zip(truth.sample_id, truth.euler_deg, truth.landmarks + 2.0, strict=True):  # type: ignore[arg-type]
+        turned = [angles[0], angles[1] + 180.0, angles[2]]
+        lines.append(",".join([str(name), *map(repr, map(float, [*turned, *points.ravel()]))]))
+    (root / "pred.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_a_legacy_formula_beside_the_protocols(folder: Path) -> None:
+    result = score(folder, "a", "--protocol", "aflw2000/pose-2000", "--metric", FOLD)
+    assert result.returncode == 0, result.stderr
+    (record,) = json.loads(result.stdout)
+    values = {s["metric"]: s["value"] for s in record["scores"]}
+    assert record["scores"][-1]["metric"] == FOLD
+    assert values["mae(convention=300w-lp)"] == pytest.approx(60.0) and values[FOLD] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_metric_goes_to_the_protocols_of_its_kind(folder: Path) -> None:
+    result = score(folder, "b", "-d", "aflw2000", "--metric", "fr(above=1,norm=height)")
+    assert result.returncode == 0, result.stderr
+    for record in json.loads(result.stdout):
+        metrics = [s["metric"] for s in record["scores"]]
+        assert ("fr(above=1,norm=height)" in metrics) == ("landmarks" in record["protocol"]["id"])
+
+
+def test_eye_norms_need_asking_on_profile_faces(folder: Path) -> None:
+    refused = score(folder, "c", "-d", "aflw2000", "--metric", "nme(norm=corners)")
+    assert refused.returncode == 2 and "--eye-norms" in refused.stderr and "Traceback" not in refused.stderr
+    asked = score(folder, "c", "-d", "aflw2000", "--metric", "nme(norm=corners)", "--eye-norms")
+    assert asked.returncode == 0, asked.stderr
+    assert any(s["metric"] == "nme(norm=corners)" for r in json.loads(asked.stdout) for s in r["scores"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("maee(convention=yxz)", "did you mean 'mae'"),
+        ("auc(below=1e300,formula=grid,norm=height)", "at most 1000"),
+        ("ap", "about visibility, which no protocol asked for measures"),
+        ("recall", "exactly one of"),
+    ],
+)
+def test_metrics_that_cannot_be(folder: Path, metric: str, said: str) -> None:
+    result = score(folder, "d", "-d", "aflw2000", "--metric", metric)
+    assert result.returncode == 2 and said in result.stderr and "Traceback" not in result.stderr and result.stdout == ""
+
+
+def test_errors_landmark_by_landmark_add_up(folder: Path) -> None:
+    """Every point is off by two pixels, in x and in y: every point's mean error is the (plain) NME, and so is every part's."""
+    result = score(folder, "e", "--protocol", "aflw2000/landmarks-original")
+    (record,) = json.loads(result.stdout)
+    found, scores = record["landmark_errors"], {s["metric"]: s["value"] for s in record["scores"]}
+    assert len(found["points"]) == 68 and len(found["parts"]) > 3
+    assert [*found["points"], *found["parts"].values()] == pytest.approx([scores[found["metric"]]] * (68 + len(found["parts"])))
+    assert scores["distance_px"] == pytest.approx(2.0 * 2.0**0.5, abs=1e-6)
