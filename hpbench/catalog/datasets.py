@@ -50,7 +50,9 @@ class DatasetCard:
         Whether it has faces turned so far that the distance of the eyes shrinks to nothing: eye norms are refused unless
         asked for.
     archives : tuple of str
-        Names under which the official archive circulates.
+        Names under which the official archives circulate; ``*`` stands for any part.
+    embedded : str
+        The file beside the card that holds the data, where they come with hpbench; "" where they do not.
     statistics : mapping
         Split -> annotation ("default" for a data set with one) -> facts about the complete labels, those of
         `hpbench.readers.dataset.label_statistics`: a data set whose labels differ is unverified.
@@ -76,6 +78,7 @@ class DatasetCard:
     scheme: str = ""
     profile_faces: bool = False
     archives: tuple[str, ...] = ()
+    embedded: str = ""
     statistics: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     folder: Path = field(default=Path(), init=False)

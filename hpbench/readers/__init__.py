@@ -27,6 +27,7 @@ READERS = {  # the name a card gives -> code, imported when asked for
     "cofw": "cofw:COFW",
     "cofw68": "cofw68:COFW68",
     "wflw": "wflw:WFLW",
+    "heads": "heads:Heads",
 }
 
 

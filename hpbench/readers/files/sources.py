@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -22,10 +23,12 @@ __all__ = ["DataFile", "data_roots", "find_by_key", "find_by_name", "how_to_obta
 
 
 def data_roots(card: DatasetCard, paths: list[Path]) -> list[DataFile]:
-    """All files of the data roots; without `paths`, of ``$HPBENCH_DATA/<dataset id>``.
+    """All files of the data roots; without `paths`, of the data that come with the card, or of ``$HPBENCH_DATA/<dataset id>``.
 
     An official archive (by the names on the card) lying in a folder is opened too.
     """
+    if not paths and card.embedded:
+        paths = [card.folder / card.embedded]
     if not paths:
         home = os.environ.get("HPBENCH_DATA", "")
         if not home:
@@ -36,7 +39,8 @@ def data_roots(card: DatasetCard, paths: list[Path]) -> list[DataFile]:
         if os.path.isdir(path):  # False, where Path.is_dir raises, for a folder that may not be entered
             found = _walk(path)
             files += found
-            files += [f for a in found if a.file_name in card.archives for f in archive_members(path / a.relative)]
+            official = [a for a in found if any(fnmatchcase(a.file_name, name) for name in card.archives)]
+            files += [f for a in official for f in archive_members(path / a.relative)]
         elif os.path.isfile(path):
             files += archive_members(path)
         else:
