@@ -20,9 +20,9 @@ from hpbench.catalog import dataset_cards, protocols_of
 from hpbench.cli import cli
 from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
-from hpbench.metrics import METRICS, Parameter, parse_metric
+from hpbench.metrics import METRICS, Parameter
 from hpbench.report.parity import parity_table
-from hpbench.report.protocols import dataset_markdown, failure_charge
+from hpbench.report.protocols import dataset_markdown, family_charge
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md", "reports/parity.md")
@@ -80,7 +80,7 @@ def metrics() -> str:
     for family in METRICS.values():
         parameters = [f"`{k}`{' needed' * p.required} ({values(p)})" for k, p in family.parameters.items()]
         better = "higher" if family.higher_is_better else "lower"
-        charge = failure_charge(parse_metric(family.example))
+        charge = family_charge(family)
         rows.append([f"`{family.example}`", family.title, family.unit, better, charge, "; ".join(parameters)])
     return tabulate.tabulate(rows, ["metric", "what", "unit", "better", "a failed face", "parameters"], tablefmt="github")
 

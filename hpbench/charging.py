@@ -2,7 +2,8 @@
 
 Policy
 ------
-* A face whose truth is not there is not charged: it makes the record partial.
+* A face whose truth is not there is not charged: it makes the record partial.  One that is there without the label that a
+  metric needs is left out of that metric and counted, and makes nothing partial.
 * A face with truth and without a usable prediction is charged the worst value of each metric (the metric table says
   which: 180 degrees, 100 % NME, AUC 0, FR 100; a protocol may name another) and counted in the coverage.
 * In metrics of visibility its visible points are called occluded at every threshold and its occluded points at none; an
@@ -22,12 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .catalog import Protocol
+from .errors import InputError
 from .faces import Faces
 from .metrics import Metric
 from .metrics.decisions import Decisions
 from .metrics.estimators import Estimator, OfErrors, mean_of_means, median_of
 from .metrics.matched import Matched
 from .metrics.visibility import decisions_of
+from .obstacles import view_refusal
 
 __all__ = ["Column", "charged_columns"]
 
@@ -76,12 +79,20 @@ class Column:
 def charged_columns(
     metrics: Sequence[Metric], protocol: Protocol, truth: Faces, prediction: Faces, norm_box_xyxy_px: Array | None
 ) -> list[Column]:
-    """One column a metric; rows of `truth` and `prediction` are matched."""
+    """One column a metric; rows of `truth` and `prediction` are matched.
+
+    Raises
+    ------
+    InputError
+        For a view of one kind of occlusion where the labels do not tell the kinds apart.
+    """
     views: dict[str, tuple[Decisions, Mask, Mask]] = {}
     columns = []
     pair = Matched(truth, prediction, norm_box_xyxy_px)
     for metric in metrics:
         if metric.pooled:
+            if refusal := view_refusal(protocol, truth, metric):
+                raise InputError(f"{metric.text}: {refusal}.")
             view = metric.parameters["view"]
             if view not in views:
                 views[view] = decisions_of(truth, prediction, view=view)

@@ -156,9 +156,14 @@ def check_ids(ids: list[str]) -> None:
             first_row[sample_id] = row
 
 
+_LARGEST = 1e12  # squares and cubes of what is larger leave the range of numbers, and no face is out there
+
+
 def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dtype: type) -> Array:
     """A column as an array of the right shape and type, finite or NaN."""
     try:
+        if np.iscomplexobj(value):
+            raise TypeError
         array: Array = np.array(value, dtype=dtype)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} is not an array of numbers of equal shape: rows of different length, or text?") from None
@@ -170,6 +175,9 @@ def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dty
     if dtype is np.float64 and np.isinf(array).any():
         row = int(np.argwhere(np.isinf(array))[0][0]) + 1
         raise InputError(f"{name} holds an infinite number in row {row}: a failed face is NaN.")
+    if dtype is np.float64 and array.size and (largest := np.nanmax(np.abs(array), initial=0.0)) > _LARGEST:
+        row = int(np.argwhere(np.abs(array) == largest)[0][0]) + 1
+        raise InputError(f"{name} holds {largest:.3g} in row {row}: no pixel, angle or millimetre is as large: a failed face is NaN.")
     return array
 
 

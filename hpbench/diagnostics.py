@@ -8,6 +8,7 @@ from .faces import Faces
 from .geometry.alignment import rotation_offset
 from .geometry.rotations import euler_from_rotation, geodesic_deg
 from .metrics.visibility import occlusion_kinds
+from .obstacles import tells_kinds_apart
 
 __all__ = ["occlusion_diagnostics", "pose_diagnostics"]
 
@@ -45,8 +46,8 @@ def occlusion_diagnostics(truth: Faces) -> dict[str, float]:
     Returns
     -------
     dict
-        ``decisions``: the points with a visibility label; ``occluded_percent`` of them.  Where the two kinds of occlusion are
-        told apart, ``external_percent`` and ``self_percent``: the prevalence in the view of one kind, the other left out.
+        ``decisions``: the points with a visibility label; ``occluded_percent`` of them.  Where the labels tell the two kinds of
+        occlusion apart, ``external_percent`` and ``self_percent``: the prevalence in the view of one kind, the other left out.
         Empty where nothing is labelled.
     """
     visible, external, itself = np.bincount(occlusion_kinds(truth).ravel(), minlength=4)[:3].tolist()
@@ -54,7 +55,7 @@ def occlusion_diagnostics(truth: Faces) -> dict[str, float]:
     if not visible + occluded:
         return {}
     found = {"decisions": float(visible + occluded), "occluded_percent": 100.0 * occluded / (visible + occluded)}
-    if truth.occlusion is not None:
+    if tells_kinds_apart(truth):
         kinds = {"external": external, "self": itself}
         found |= {f"{view}_percent": 100.0 * count / (visible + count) for view, count in kinds.items() if visible + count}
     return found

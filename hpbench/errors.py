@@ -7,6 +7,7 @@ prints it as it stands, without a traceback.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = ["HpbenchError", "InputError", "MissingDataError", "RunStoppedError", "did_you_mean"]
@@ -35,10 +36,39 @@ class RunStoppedError(HpbenchError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """End of an error sentence about an unknown name: the nearest known one, and all of them when they are few."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    if (near := _nearest(name, names)) is not None:
+        return f"did you mean {near!r}?"
     if not names:
         return "there are none."
-    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     return f"known are {listed}."
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    """The name that begins like this one, else the fewest slips of the keyboard away; None where all are far: better than a wild guess."""
+    wanted, found = _plain(name), []
+    for other in names:
+        there = _plain(other)
+        begun = min(len(wanted), len(there)) >= 3 and (there.startswith(wanted) or wanted.startswith(there))
+        alike = difflib.SequenceMatcher(None, wanted, there).ratio()
+        slips = _slips(wanted, there)
+        if begun or (alike >= 0.5 and slips <= 0.6 * max(len(wanted), len(there))):
+            found.append((not begun, slips, -alike, other))
+    return min(found)[-1] if found else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.casefold())
+
+
+def _slips(a: str, b: str) -> int:
+    """Letters to insert, remove, change, or swap with their neighbour (optimal string alignment): difflib knows no swap."""
+    before, last = [], list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            least = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y))
+            swapped = i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y
+            row.append(min(least, before[j - 2] + 1) if swapped else least)
+        before, last = last, row
+    return last[-1]

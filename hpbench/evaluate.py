@@ -229,7 +229,7 @@ def _scores(
                 value=_or_none(estimator.point()),
                 unit=family.unit,
                 higher_is_better=family.higher_is_better,
-                ci95=(interval.low, min(interval.high, max(family.highest, estimator.point()))) if interval else None,
+                ci95=(interval.low, min(interval.high, column.metric.highest)) if interval else None,
                 ci_method=interval.method if interval else "",
                 n_scored=int((inside & column.labelled).sum()),
                 n_failed=int((inside & column.failed).sum()),

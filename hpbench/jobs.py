@@ -15,7 +15,7 @@ from .errors import InputError, MissingDataError
 from .metrics import parse_metric
 from .models.interface import Model
 from .models.resolve import create_model
-from .obstacles import protocol_needs
+from .obstacles import protocol_needs, view_refusal
 from .predict import Progress, RunTiming, forget_parts, predict
 from .predictions import Predictions, read_predictions
 from .readers import Dataset, load
@@ -208,14 +208,20 @@ def _protocols(dataset_id: str, names: list[str]) -> list[Protocol]:
 
 def _checked_metrics(metrics: str | Iterable[str], source: Dataset, protocols: list[Protocol], *, eye_norms: bool) -> list[str]:
     """Canonical texts of metrics asked for besides the protocols'; each can be computed by one of the protocols at least."""
-    texts = [parse_metric(text).text for text in ([metrics] if isinstance(metrics, str) else metrics)]
-    for text in texts:
-        needs = parse_metric(text).family.needs
-        if not any(protocol_needs(p, needs) for p in protocols):
-            raise InputError(f"--metric {text} is about {needs}, which no protocol asked for measures.")
-        if not eye_norms and (refusal := eye_norm_refusal(source.card, text)):
-            raise InputError(f"--metric {text}: {refusal}; --eye-norms computes it all the same.")
-    return texts
+    found = [parse_metric(text) for text in ([metrics] if isinstance(metrics, str) else metrics)]
+    for metric in found:
+        needs = metric.family.needs
+        able = [p for p in protocols if protocol_needs(p, needs)]
+        if not able:
+            whose = f"{protocols[0].id} does not" if len(protocols) == 1 else "none of the protocols to be scored does"
+            raise InputError(f"--metric {metric} measures {needs}, which {whose}.")
+        if not eye_norms and (refusal := eye_norm_refusal(source.card, metric.text)):
+            raise InputError(f"--metric {metric}: {refusal}; --eye-norms computes it all the same.")
+        if metric.parameters.get("view", "occluded") != "occluded":  # needs the labels
+            for p in able:
+                if source.found_ids(p.split, p.labels) and (refusal := view_refusal(p, source.truth(p.split, p.labels), metric)):
+                    raise InputError(f"--metric {metric}: {refusal}.")
+    return [metric.text for metric in found]
 
 
 def _ids_to_predict(source: Dataset, protocols: list[Protocol]) -> list[str]:

@@ -216,6 +216,11 @@ MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
         )
         for source in ("ibug68-contour", "ibug68-fixed")
     },
+    ("wflw98", "cofw29"): (
+        (33,), (46,), (37,), (42,), (35,), (39, 40), (44,), (48, 49),  # brows: outer, inner, upper, lower
+        (60,), (72,), (64,), (68,), (62,), (66,), (70,), (74,), (96,), (97,),
+        (55,), (59,), (54,), (57,), (76,), (82,), (79,), (90,), (94,), (85,), (16,),
+    ),
     **{(source, name): tuple((i,) for i in _kept(name)) for source in ("ibug68-contour", "ibug68-fixed") for name in ("ibug51", "ibug49")},
     **{
         (source, "aflw21"): (

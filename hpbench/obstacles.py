@@ -6,7 +6,8 @@ mistake, is a note in the record (`suspicions`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,11 @@ from .errors import InputError
 from .faces import Faces
 from .geometry.rotations import geodesic_deg, rotation_from_euler
 from .landmarks import MAPS, SCHEMES
-from .metrics import parse_metric
+from .metrics import Metric, parse_metric
 from .metrics.pose import angles_deg
 from .metrics.visibility import decisions_of, is_constant, roc_auc
 
-__all__ = ["mixes_schemes", "obstacle", "protocol_needs", "refuse_unknown_ids", "suspicions"]
+__all__ = ["mixes_schemes", "obstacle", "protocol_needs", "refuse_unknown_ids", "suspicions", "tells_kinds_apart", "view_refusal"]
 
 _Array = npt.NDArray[np.float64]
 
@@ -95,6 +96,22 @@ def protocol_needs(protocol: Protocol, kind: str) -> bool:
     return any(parse_metric(text).family.needs == kind for text in protocol.metrics)
 
 
+def tells_kinds_apart(truth: Faces) -> bool:
+    """Whether labels tell external from self-occlusion.  Labels of two ways write 1 for both, so a 2 somewhere says that they do."""
+    return truth.occlusion is not None and bool((truth.occlusion == 2).any())
+
+
+def view_refusal(protocol: Protocol, truth: Faces, metric: Metric) -> str:
+    """Why a metric's view says nothing of its own about these labels, as part of a sentence; "" where it does.
+
+    A protocol with such views among its own metrics says that its labels tell the kinds apart, though a few faces may not show it.
+    """
+    told = {parse_metric(text).parameters.get("view") for text in protocol.metrics} & {"external", "self"}
+    if metric.parameters.get("view") not in ("external", "self") or told or tells_kinds_apart(truth):
+        return ""
+    return f"the labels of {protocol.dataset} do not tell external from self-occlusion: leave the view out"
+
+
 def refuse_unknown_ids(predictions: Faces, known: Sequence[str], source: str = "") -> None:
     """`InputError` for predictions with ids that a dataset does not have, guessing what they were meant to be.
 
@@ -119,14 +136,22 @@ def refuse_unknown_ids(predictions: Faces, known: Sequence[str], source: str = "
         guess = f"without its suffix it is {stripped!r}"
     elif tail in names or tail.rpartition(".")[0] in names:
         guess = f"ids have no folder and no suffix: {tail.rpartition('.')[0] or tail!r}"
+    elif near := next((name for name in known if _bare(name) == _bare(first)), None):
+        guess = f"did you mean {near!r}?"
     where = f"{source}: " if source else ""
     raise InputError(f"{where}{len(unknown)} of {len(predictions)} ids are not in the dataset, the first is {first!r}: {guess}")
 
 
-def suspicions(protocol: Protocol, truth: Faces, predictions: Faces) -> list[str]:
-    """What in these predictions looks like a mistake of units, frames or polarity: notes for the record, never refusals.
+def _bare(name: str) -> str:
+    """An id without what copies of a data set change in file names: blanks and capitals."""
+    return "".join(name.split()).casefold()
 
-    Only clear cases are told, from at most a thousand of the faces that have both labels and predictions.
+
+def suspicions(protocol: Protocol, truth: Faces, predictions: Faces) -> list[str]:
+    """What in these predictions looks like a mistake of units, frames, polarity or order: notes for the record, never refusals.
+
+    Only clear cases are told, from at most a thousand of the faces that have both labels and predictions.  Each note ends in a
+    guess with a question mark, ``...: radians? ...``, which boards show as a mark (`hpbench.leaderboard`).
 
     Parameters
     ----------
@@ -140,8 +165,12 @@ def suspicions(protocol: Protocol, truth: Faces, predictions: Faces) -> list[str
         return []
     looked_at = min(len(both), _FACES_LOOKED_AT)
     both = both[np.arange(looked_at) * len(both) // looked_at]
-    truth, predictions = truth.take(both), predictions.take(rows[both])
-    kinds = {"pose": _of_pose, "landmarks": _of_landmarks, "visibility": _of_visibility}
+    everyone, truth, predictions = truth, truth.take(both), predictions.take(rows[both])
+    kinds: dict[str, Callable[[Faces, Faces], str]] = {
+        "pose": _of_pose,
+        "landmarks": functools.partial(_of_landmarks, everyone),
+        "visibility": _of_visibility,
+    }
     return [note for kind, look in kinds.items() if protocol_needs(protocol, kind) and (note := look(truth, predictions))]
 
 
@@ -154,46 +183,96 @@ def _of_pose(truth: Faces, prediction: Faces) -> str:
     if good.sum() < _FEW_FACES:
         return ""
     labels, angles = truth.rotation[good], angles[good]
+    rotations, varies = prediction.rotation[good], np.ptp(angles, axis=0).max() > 0  # a constant is a baseline
+    error = np.median(geodesic_deg(labels, rotations))
+    if varies and len(angles) >= _MANY_FACES and np.median(geodesic_deg(labels, rotations.swapaxes(1, 2))) < error / 3:
+        if raw:
+            return "the inverse of the predicted rotations fits the labels far better: angles of opposite sign? See docs/conventions.md"
+        return "transposed, the predicted rotations fit the labels far better: transposed? rotation is head to camera"
     largest = np.abs(angles).max(axis=1)
     if raw and np.median(largest) > 360.0:
         return "most predicted angles are beyond a full turn: degrees taken for radians and converted? euler_deg is in degrees"
     if largest.max() > 2 * np.pi:
         return ""
-    error = np.median(geodesic_deg(labels, prediction.rotation[good]))
     if np.median(geodesic_deg(labels, rotation_from_euler(np.rad2deg(angles), convention))) < error / 3:
         what = "euler_deg is in degrees" if raw else "the rotations were made of radians taken for degrees"
         return f"taken as radians, the predicted angles fit the labels far better: radians? {what}"
-    varies = np.ptp(angles, axis=0).max() > 0  # a constant is a baseline
     if raw and varies and len(angles) >= _MANY_FACES and largest.max() <= 3.15 and np.median(geodesic_deg(labels, np.eye(3))) > 10.0:
         return "all predicted angles are within 3.15 while the labels are not: radians? euler_deg is in degrees"
     return ""
 
 
-def _of_landmarks(truth: Faces, prediction: Faces) -> str:
-    """Whether shapes fit the labels once each is moved and scaled, and not before."""
+def _of_landmarks(everyone: Faces, truth: Faces, prediction: Faces) -> str:
+    """Whether points fit the labels in another frame, or the labels of other faces; `everyone` has all labels."""
     labels, points = truth.landmarks, prediction.landmarks
     if labels is None or points is None or labels.shape != points.shape:
         return ""
-    known: npt.NDArray[np.bool_] = ~np.isnan(labels + points).any(axis=2)
-    rows = known.sum(axis=1) >= 3
-    known = known[rows, :, None]
-    weight = known / known.sum(axis=1, keepdims=True)
-    labels, points = np.where(known, labels[rows], 0.0), np.where(known, points[rows], 0.0)
-    shape, size = _shape_and_size(labels, weight)
-    predicted, _ = _shape_and_size(points, weight)
-    away = np.sqrt((weight * (labels - points) ** 2).sum(axis=(1, 2))) / size
-    left = np.sqrt((weight * (shape - predicted) ** 2).sum(axis=(1, 2)))  # NaN for a face without extent
-    compared = int(np.isfinite(left).sum())
-    if not compared or np.nanmedian(away) < 1.0:
+    away, left = _misfit(labels, points)
+    if (compared := int(np.isfinite(left).sum())) == 0:
         return ""
-    if np.abs(points).max() <= 1.5:
+    apart, reshaped = np.nanmedian(away), np.nanmedian(left)
+    if compared >= _FEW_FACES and apart > 0.5 and np.nanmedian(_misfit(labels, points[..., ::-1])[0]) < apart / 10:
+        return "with x and y changed for one another the predicted landmarks fit the labels: x and y swapped? A point is x, y"
+    if apart < 1.0:
+        return ""
+    if np.nanmax(np.abs(points)) <= 1.5:
         return "all predicted landmarks are within -1.5 to 1.5: normalised coordinates? They are pixels of the original image"
-    if compared >= _FEW_FACES and np.nanmedian(left) < min(0.5, np.nanmedian(away) / 4):  # unrelated shapes are 1.4 apart
+    if compared >= _MANY_FACES and everyone.landmarks is not None and _fits_others(everyone.landmarks, points, apart):
+        return "the predicted landmarks fit the labels of other faces, not their own: rows given to the wrong faces? sample_id says whose"
+    if compared >= _FEW_FACES and reshaped < min(0.5, apart / 4) and _in_another_frame(labels, points, reshaped):
         return (
             "the predicted shapes fit the labels once each is moved and scaled, and not before: coordinates of the crop or of a resized "
             "image? They are pixels of the original image"
         )
     return ""
+
+
+def _misfit(labels: _Array, points: _Array) -> tuple[_Array, _Array]:
+    """Root mean square distance of points from labels, (N, L, 2) each, as a share of the labels' size, (N,): as they are, and once
+    both are moved to their means and scaled to one size (unrelated shapes are 1.4 apart).  NaN with fewer than three points or none apart.
+    """
+    known = np.asarray(~np.isnan(labels + points).any(axis=2))
+    known &= (known.sum(axis=1) >= 3)[:, None]
+    weight = (known / np.maximum(known.sum(axis=1, keepdims=True), 1))[:, :, None]
+    labels, points = np.where(known[:, :, None], labels, 0.0), np.where(known[:, :, None], points, 0.0)
+    shape, size = _shape_and_size(labels, weight)
+    predicted, _ = _shape_and_size(points, weight)
+    return np.sqrt((weight * (labels - points) ** 2).sum(axis=(1, 2))) / size, np.sqrt((weight * (shape - predicted) ** 2).sum(axis=(1, 2)))
+
+
+def _in_another_frame(labels: _Array, points: _Array, left: float) -> bool:
+    """Whether what remains after moving and scaling is the faces' own: faces are alike, and given to the wrong ones would fit as well.
+
+    Either the shapes fit their own labels better than those of the next face, or all lie in one place, as in crops.
+    """
+    if left < 0.7 * np.nanmedian(_misfit(np.roll(labels, 1, axis=0), points)[1]):
+        return True
+    centre, size = _centre_and_size(points)
+    return bool(np.nanmedian(np.hypot(*(centre - np.nanmedian(centre, axis=0)).T)) < 0.5 * np.nanmedian(size))
+
+
+def _fits_others(labels: _Array, points: _Array, apart: float) -> bool:
+    """Whether most predicted faces lie on the labels of a face, each on those of another one; `apart` is how they fit their own."""
+    from scipy.spatial import KDTree
+
+    theirs, ours = (np.column_stack(_centre_and_size(faces)) for faces in (labels, points))
+    has, asks = (np.flatnonzero(np.isfinite(rows).all(axis=1)) for rows in (theirs, ours))
+    if not len(has) or not len(asks):
+        return False
+    near = has[KDTree(theirs[has]).query(ours[asks], k=min(5, len(has)))[1].reshape(len(asks), -1)]
+    fits = np.stack([_misfit(labels[candidates], points[asks])[0] for candidates in near.T], axis=1)
+    fits = np.where(np.isnan(fits), np.inf, fits)
+    chosen = near[np.arange(len(asks)), fits.argmin(axis=1)]
+    return bool(np.median(fits.min(axis=1)) < min(0.35, apart / 4) and len(np.unique(chosen)) >= 0.7 * len(asks))
+
+
+def _centre_and_size(faces: _Array) -> tuple[_Array, _Array]:
+    """Mean of the points, (N, 2), and their root mean square distance from it, (N,); NaN without points."""
+    known = ~np.isnan(faces).any(axis=2, keepdims=True)
+    n = known.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        centre = np.where(known, faces, 0.0).sum(axis=1) / n
+        return centre, np.sqrt((np.where(known, faces - centre[:, None], 0.0) ** 2).sum(axis=(1, 2)) / n[:, 0])
 
 
 def _shape_and_size(points: _Array, weight: _Array) -> tuple[_Array, _Array]:
@@ -205,6 +284,8 @@ def _shape_and_size(points: _Array, weight: _Array) -> tuple[_Array, _Array]:
 
 
 def _of_visibility(truth: Faces, prediction: Faces) -> str:
+    if len(truth) >= _MANY_FACES and is_constant(prediction):
+        return "the visibility of all points of the faces that are scored is one number: visibility not predicted? leave it out then"
     decisions, _, failed = decisions_of(truth, prediction)
     decisions = decisions.of_faces(~failed)
     occluded = int(decisions.positive.sum())
@@ -212,5 +293,5 @@ def _of_visibility(truth: Faces, prediction: Faces) -> str:
         return ""
     ranked = roc_auc(decisions).point()
     if ranked < _INVERTED_BELOW:
-        return f"visible points are predicted as occluded (ROC-AUC {ranked:.0f} %): inverted? visibility is P(visible)"
+        return f"visible points are predicted as occluded (ROC-AUC {ranked:.0f} %): visibility inverted? It is P(visible)"
     return ""

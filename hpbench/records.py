@@ -6,7 +6,8 @@ Format history
 
 Beside ``<name>.json`` lies ``<name>.errors.npz``: ``sample_id``, ``cluster`` and one float64 array per metric text, NaN
 where a face is not labelled, the charge where it failed; metrics of pooled decisions store the decisions instead
-(``decision_face``, ``decision_kind``, ``decision_visible``; see `hpbench.metrics.visibility.decision_table`).  Records are
+(``decision_face``, ``decision_kind``, ``decision_visible``; see `hpbench.metrics.visibility.decision_table`), and
+``predictions_sha256`` and ``truth_sha256`` of the record they belong to (`read_errors`).  Records are
 equal when they are equal without ``timing``, ``environment``, ``git`` and ``date``.
 """
 
@@ -30,9 +31,21 @@ from .metrics import parse_metric
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SCHEMA", "DatasetFacts", "Failure", "LandmarkErrors", "ModelFacts", "ProtocolFacts", "Record", "Score", "read_record"]
+__all__ = [
+    "SCHEMA",
+    "DatasetFacts",
+    "Failure",
+    "LandmarkErrors",
+    "ModelFacts",
+    "ProtocolFacts",
+    "Record",
+    "Score",
+    "read_errors",
+    "read_record",
+]
 
 SCHEMA = 1
+_BELONGS = {"predictions_sha256": "predictions", "truth_sha256": "labels"}
 MAX_RECORD_BYTES = 64 << 20
 _MAX_NAME = 200
 _VOLATILE = ("timing", "environment", "git", "date")
@@ -234,10 +247,32 @@ class Record:
         """Write the record and the per-face errors beside it; returns the record's path."""
         path = folder / self.file_name
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **errors)  # type: ignore[arg-type]
+        belongs = {name: np.array(getattr(self, name)) for name in _BELONGS}
+        np.savez_compressed(buffer, **errors, **belongs)  # type: ignore[arg-type]
         write_atomic(path.with_suffix(".errors.npz"), buffer.getvalue())
         write_atomic(path, self.to_json())
         return path
+
+
+def read_errors(path: Path | str) -> dict[str, np.ndarray]:
+    """The per-face errors beside the record at `path`, by name.
+
+    Raises
+    ------
+    InputError
+        They are not there, damaged, or of other predictions than the record: a run was killed between the two files.
+    """
+    path = Path(path)
+    record, file = read_record(path), path.with_suffix(".errors.npz")
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            errors = {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # NumPy and zipfile raise half a dozen kinds for damaged files
+        raise InputError(f"{file}: the per-face errors of the record beside it cannot be read ({str(error)[:100]}).") from None
+    for name, what in _BELONGS.items():
+        if str(errors.pop(name, "")) != getattr(record, name):
+            raise InputError(f"{file}: of other {what} than {path.name}: a run was stopped in between? Score again.")
+    return errors
 
 
 def read_record(path: Path | str) -> Record:

@@ -67,14 +67,16 @@ def score_protocols(
         Ids that are not the dataset's, no face that is here, or nothing that can be scored.
     """
     records: list[Record] = []
-    skipped: list[str] = []
+    skipped: list[tuple[Protocol, str]] = []
     facts = fresh_facts()
     predictions_sha256 = predictions.faces.content_sha256()
     all_ids = source.all_ids()
     predicted = {str(i) for i in predictions.faces.sample_id}  # type: ignore[union-attr]
+    if not predicted:
+        raise InputError(f"{f'{origin}: the file has' if origin else 'there are'} no rows: a face that was not found is a row too.")
     refuse_unknown_ids(predictions.faces, all_ids, origin)
     here = sorted({i for p in protocols for i in source.found_ids(p.split)})
-    if predicted and here and predicted.isdisjoint(here):
+    if here and predicted.isdisjoint(here):
         where = f"{origin}: " if origin else ""
         raise InputError(
             f"{where}none of its {len(predicted)} rows is a face whose labels are here "
@@ -94,7 +96,7 @@ def score_protocols(
         if problem and named:
             raise InputError(f"{protocol.reference} cannot be scored: {problem}.")
         if problem:
-            skipped.append(f"{protocol.reference} is not scored: {problem}.")
+            skipped.append((protocol, problem))
             continue
         images_missing = with_images and bool(set(found_ids) - set(source.image_ids(protocol.split)))
         truth, dataset_facts, notes = _truth(source, protocol, limit_ids, images_missing)
@@ -132,11 +134,27 @@ def score_protocols(
         records.append(record)
     if not records:
         where = f"{origin}: " if origin else ""
-        raise InputError(f"{where}nothing could be scored: {' '.join(skipped) or source.card.id + ' has no protocols.'}")
-    for text in skipped:
+        raise InputError(f"{where}nothing could be scored: {' '.join(_not_scored(skipped)) or source.card.id + ' has no protocols.'}")
+    for text in (*_not_scored(skipped), *_not_computed(metrics, records, skipped)):
         remark(text)
     remark(f"written to {folder}")
     return records
+
+
+def _not_scored(skipped: Sequence[tuple[Protocol, str]]) -> list[str]:
+    return [f"{protocol.reference} is not scored: {problem}." for protocol, problem in skipped]
+
+
+def _not_computed(metrics: Sequence[str], records: Sequence[Record], skipped: Sequence[tuple[Protocol, str]]) -> list[str]:
+    """Which of the metrics asked for are in no record, and why."""
+    computed = {score.metric for record in records for score in record.scores}
+    texts = []
+    for text in dict.fromkeys(metrics):
+        needs = parse_metric(text).family.needs
+        reasons = [f"{protocol.reference} is not scored, {problem}" for protocol, problem in skipped if protocol_needs(protocol, needs)]
+        if text not in computed:
+            texts.append(f"--metric {text} is not computed: {(reasons or ['the subsets that are its bins are not all formed'])[0]}.")
+    return texts
 
 
 def _unreadable(faces: Faces, ids: set[str]) -> int:

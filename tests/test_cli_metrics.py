@@ -62,12 +62,49 @@ def test_eye_norms_need_asking_on_profile_faces(folder: Path) -> None:
     assert any(s["metric"] == "nme(norm=corners)" for r in json.loads(asked.stdout) for s in r["scores"])
 
 
+def test_a_metric_of_a_kind_that_is_not_scored_is_told(folder: Path) -> None:
+    lines = (folder / "pred.csv").read_text().splitlines()
+    (folder / "points.csv").write_text(
+        "\n".join([lines[1], *(",".join(c for i, c in enumerate(line.split(",")) if i not in (1, 2, 3)) for line in lines[2:])])
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "hpbench",
+        "score",
+        "points.csv",
+        "-d",
+        "aflw2000",
+        "--data",
+        "faces",
+        "-o",
+        "points",
+        "--metric",
+        FOLD,
+        "--metric",
+        "distance_px",
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    told = [line for line in result.stderr.splitlines() if line.startswith("--metric")]
+    assert len(told) == 1 and told[0].startswith(f"--metric {FOLD} is not computed: aflw2000/pose-1969@")
+    assert told[0].endswith("is not scored, the predictions hold no pose.")
+
+
+def test_a_file_without_rows(folder: Path) -> None:
+    (folder / "empty.csv").write_text("# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n")
+    for protocol in ((), ("--protocol", "aflw2000/pose-2000")):
+        command = [sys.executable, "-m", "hpbench", "score", "empty.csv", "-d", "aflw2000", "--data", "faces", "-o", "empty", *protocol]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        assert result.returncode == 2 and "hpbench: empty.csv: the file has no rows: " in result.stderr
+
+
 @pytest.mark.parametrize(
     ("metric", "said"),
     [
         ("maee(convention=yxz)", "did you mean 'mae'"),
         ("auc(below=1e300,formula=grid,norm=height)", "at most 1000"),
-        ("ap", "about visibility, which no protocol asked for measures"),
+        ("ap", "--metric ap measures visibility, which none of the protocols to be scored does."),
         ("recall", "exactly one of"),
     ],
 )

@@ -7,10 +7,10 @@ import pytest
 
 from hpbench.errors import InputError
 from hpbench.geometry.camera import crop_camera, project
-from hpbench.geometry.mean_face import MEAN_FACE_VERSION
+from hpbench.geometry.mean_face import MEAN_FACE_VERSION, mean_face
 from hpbench.geometry.rotations import geodesic_deg, rotation_from_euler
 from hpbench.landmarks import MAPS, SCHEMES
-from hpbench.readers.derived_pose import derived_rotation, mean_face_for
+from hpbench.readers.derived_pose import derived_rotation
 
 BOX = np.array([120.0, 80.0, 320.0, 290.0])
 ROTATION = rotation_from_euler([[0, 0, 0], [40, -10, 5], [-55, 20, -30], [15, 35, 60]], "yxz")
@@ -19,7 +19,7 @@ TRANSLATION = np.array([5.0, -8.0, 700.0])
 
 def seen(scheme: str) -> np.ndarray:
     """The mean face of a scheme in the four poses, seen by the camera of the box, (4, L, 2) pixels."""
-    return np.stack([project(mean_face_for(scheme), r, TRANSLATION, crop_camera(BOX)) for r in ROTATION])
+    return np.stack([project(mean_face(scheme), r, TRANSLATION, crop_camera(BOX)) for r in ROTATION])
 
 
 @pytest.mark.parametrize("scheme", ["ibug68-contour", "ibug68-fixed", "cofw29", "aflw21"])
@@ -58,5 +58,5 @@ def test_another_mean_face_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="changed without a new version"):
         derived_rotation(seen("cofw29"), "cofw29", np.tile(BOX, (4, 1)), MEAN_FACE_VERSION)
     with pytest.raises(InputError, match="menpo39"):
-        mean_face_for("menpo39")
+        mean_face("menpo39")
     assert "menpo39" in SCHEMES

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from chance_faces import noisy, protocol_of, truth_of
 
 from hpbench.diagnostics import occlusion_diagnostics, pose_diagnostics
+from hpbench.errors import InputError
 from hpbench.evaluate import evaluate
 from hpbench.faces import Faces
 from hpbench.geometry.rotations import CONVENTIONS, rotation_from_euler
@@ -92,6 +95,28 @@ def test_prevalence_of_labels_that_do_not_tell_the_kinds_apart() -> None:
     assert occlusion_diagnostics(truth) == pytest.approx({"decisions": 7.0, "occluded_percent": 100 / 7})
 
 
+def two_way(truth: Faces) -> Faces:
+    """The labels as COFW writes them: 1 for every occluded point, whatever hides it."""
+    assert truth.occlusion is not None
+    return replace(truth, occlusion=np.minimum(truth.occlusion, 1))
+
+
+def test_codes_without_a_self_occluded_point_do_not_tell_the_kinds_apart() -> None:
+    found = occlusion_diagnostics(two_way(truth_of()))
+    assert found == {k: v for k, v in occlusion_diagnostics(truth_of()).items() if k in ("decisions", "occluded_percent")}
+
+
+@pytest.mark.parametrize("view", ["external", "self"])
+def test_a_view_that_the_labels_do_not_have_is_refused(view: str) -> None:
+    truth, prediction, metric = truth_of(), noisy(truth_of(), 1), f"ap(view={view})"
+    with pytest.raises(InputError) as caught:
+        evaluate(protocol_of("ap"), two_way(truth), prediction, metrics=[metric], resamples=2)
+    assert str(caught.value) == f"{metric}: the labels of toy do not tell external from self-occlusion: leave the view out."
+    assert evaluate(protocol_of("ap"), truth, prediction, metrics=[metric], resamples=2).scores[-1].value is not None
+    # a protocol that has the views says that its labels tell: of a few faces none may be self-occluded
+    assert evaluate(protocol_of("ap", "ap(view=external)"), two_way(truth), prediction, metrics=[metric], resamples=2)
+
+
 @pytest.mark.parametrize("truth", [Faces(visibility=np.full((2, 3), np.nan)), Faces(landmarks=np.zeros((2, 3, 2)))])
 def test_prevalence_of_nothing(truth: Faces) -> None:
     assert occlusion_diagnostics(truth) == {}
@@ -99,7 +124,7 @@ def test_prevalence_of_nothing(truth: Faces) -> None:
 
 def test_prevalence_where_all_labelled_points_are_hidden_in_one_way() -> None:
     truth = Faces(visibility=np.zeros((2, 3)), occlusion=np.ones((2, 3), dtype=np.uint8))
-    assert occlusion_diagnostics(truth) == {"decisions": 6.0, "occluded_percent": 100.0, "external_percent": 100.0}
+    assert occlusion_diagnostics(truth) == {"decisions": 6.0, "occluded_percent": 100.0}
 
 
 def test_the_prevalence_is_the_precision_of_calling_every_point_occluded() -> None:

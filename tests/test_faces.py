@@ -114,3 +114,17 @@ def test_bad_columns_are_one_sentence(arguments: dict[str, object], message: str
 
 def test_a_model_need_not_know_ids() -> None:
     assert list(Faces(rotation=np.tile(np.eye(3), (2, 1, 1))).sample_id) == ["0", "1"]
+
+
+@pytest.mark.parametrize(("column", "value"), [("landmarks", 1e150), ("box_xyxy_px", -1e13)])
+def test_numbers_that_no_picture_holds_are_refused(column: str, value: float) -> None:
+    shape = {"landmarks": (2, 68, 2), "box_xyxy_px": (2, 4)}[column]
+    array = np.zeros(shape)
+    array[1] = value
+    with pytest.raises(InputError, match=f"{column} holds .* in row 2: no pixel"):
+        Faces(["a", "b"], **{column: array}, scheme="ibug68-fixed" if column == "landmarks" else None)
+
+
+def test_complex_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="rotation is not an array of numbers"):
+        Faces(rotation=np.eye(3)[None] * (1 + 1j))

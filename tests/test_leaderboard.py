@@ -9,13 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from chance_faces import noisy, protocol_of, truth_of
 
 from hpbench.catalog import protocol_named
 from hpbench.errors import InputError
+from hpbench.evaluate import evaluate
 from hpbench.leaderboard import Board, boards, collect_records
 from hpbench.metrics import parse_metric
-from hpbench.records import SCHEMA, DatasetFacts, Failure, ModelFacts, ProtocolFacts, Record, Score
-from hpbench.report.tables import FORMATS, _percent, boards_text, records_text
+from hpbench.obstacles import suspicions
+from hpbench.records import SCHEMA, DatasetFacts, Failure, LandmarkErrors, ModelFacts, ProtocolFacts, Record, Score
+from hpbench.report.cells import percent_text
+from hpbench.report.tables import FORMATS, boards_text, records_text
 
 POSE, POINTS = "aflw2000/pose-1969", "aflw2000/landmarks-original"
 
@@ -97,6 +101,22 @@ def test_what_is_not_ranked_stands_below_and_says_why() -> None:
 def test_notes_that_matter_are_marks() -> None:
     notes = ("boxes not stated: a model may have seen any", "subset x: left out", "schemes mixed: a and b")
     assert the_board(a_record("a", 1.0, notes=notes)).rows[0].marks == ("boxes not stated", "schemes mixed")
+
+
+def test_hard_labels_and_what_looks_like_a_mistake_are_marks() -> None:
+    """The notes as scoring writes them, of predictions made wrong on purpose."""
+    truth = truth_of(60)
+    good = noisy(truth, 1)
+    wrong = replace(
+        good, visibility=1.0 - truth.visibility, landmarks=good.landmarks[..., ::-1], rotation=truth.rotation.swapaxes(1, 2), euler_deg=None
+    )
+    protocol = protocol_of("geodesic", "nme(norm=height)", "ap")
+    for prediction, marks in (
+        (wrong, ("transposed?", "x and y swapped?", "visibility inverted?", "visibility is hard (0 or 1 only)")),
+        (good, ()),
+    ):
+        notes = (*suspicions(protocol, truth, prediction), *evaluate(protocol, truth, prediction, resamples=0).notes)
+        assert the_board(a_record("a", 1.0, notes=notes)).rows[0].marks == marks
 
 
 def test_of_one_model_the_newest_counts_and_the_older_is_told() -> None:
@@ -280,7 +300,7 @@ def test_headings_with_what_they_share_say_the_whole_metric(protocol: str) -> No
     [(1.0, "100.0 %"), (0.99999999, "99.9 %"), (0.9995, "99.9 %"), (0.9994, "99.9 %"), (0.998, "99.8 %"), (0.0, "0.0 %"), (None, "—")],
 )
 def test_nothing_is_rounded_up_to_complete(share: float | None, text: str) -> None:
-    assert _percent(share) == text
+    assert percent_text(share) == text
 
 
 def test_what_a_run_prints() -> None:
@@ -298,6 +318,109 @@ def test_what_a_run_prints() -> None:
     assert lines[-1] == "note: boxes not stated: x"
     assert "(partial, not ranked)" in records_text([replace(record, partial=True)])
     assert "(unverified, not ranked)" in records_text([replace(record, dataset=DatasetFacts(2000, 2000, False))])
+
+
+def labelled_for(record: Record, metric: str, n: int, of: int) -> tuple[Score, ...]:
+    """The record's scores, one of them labelled on fewer faces."""
+    counts = {True: {"n_scored": n, "n_unlabelled": of - n}, False: {"n_scored": of}}
+    return tuple(replace(s, **counts[s.metric == metric]) for s in record.scores)
+
+
+def test_columns_of_fewer_faces_say_so() -> None:
+    record = a_record("net", 3.0, protocol=POINTS)
+    metric = record.scores[1].metric
+    subsets = {"low": labelled_for(record, metric, 3, 90), "high": labelled_for(record, metric, 110, 110)}
+    fewer = replace(record, scores=labelled_for(record, metric, 1131, 2000), subsets=subsets)
+    told = " ".join(records_text([fewer], 70).split())
+    assert f"beside: {metric}: 1,131 of 2,000 faces labelled (low 3 of 90)" in told
+    assert "labelled" not in records_text([record])
+    for style in ("table", "markdown"):
+        assert f"{metric}: 1,131 of 2,000 faces labelled" in boards_text(boards([fewer])[0], style).splitlines()
+        both = boards_text(boards([fewer, a_record("other", 4.0, protocol=POINTS)])[0], style).splitlines()
+        assert f"net: {metric}: 1,131 of 2,000 faces labelled" in both
+    everywhere = replace(fewer, scores=tuple(replace(s, n_scored=7, n_unlabelled=1) for s in fewer.scores), subsets={})
+    assert "beside: all metrics: 7 of 8 faces labelled" in records_text([everywhere]).splitlines()
+
+
+SEEN, THREE_WAY = "cofw68/visibility", "merl-rav/visibility-test"
+
+
+def test_the_prevalence_of_each_view_in_use_stands_beside() -> None:
+    shares = {"decisions": 26282.0, "occluded_percent": 23.437, "external_percent": 10.0, "self_percent": 15.0}
+    two = "23.44 % of 26,282 points are occluded: the precision of a guess"
+    three = "23.44 % of 26,282 points, 10.00 % of the points in view=external and 15.00 % of the points in view=self are occluded: the precision"
+    for protocol, line in ((SEEN, two), (THREE_WAY, three)):
+        record = a_record("net", 60.0, protocol=protocol, diagnostics=shares)
+        assert line in " ".join(records_text([record]).split())
+        for style in ("table", "markdown"):
+            assert line in boards_text(boards([record])[0], style)
+        (board,) = json.loads(boards_text(boards([record])[0], "json"))
+        assert board["rows"][0]["diagnostics"] == shares
+        rows = list(csv.DictReader(io.StringIO(boards_text(boards([record])[0], "csv"))))
+        assert {r["metric"]: float(r["prevalence_percent"]) for r in rows} == {
+            s.metric: shares[f"{parse_metric(s.metric).parameters['view']}_percent"] for s in record.scores
+        }
+    assert "guess" not in records_text([a_record("net", 3.0)]) + boards_text(boards([a_record("net", 3.0)])[0], "table")
+
+
+def test_an_aligned_record_says_that_the_rotation_was_taken_away() -> None:
+    offset = {"mean_offset_deg": 9.84, "mean_offset_yaw_deg": 9.0}
+    start = "beside: mean rotation from labels to predictions 9.84 deg (yaw 9.00)"
+    said = {
+        POSE: start,
+        f"{POSE}-aligned": f"{start}, which was taken away",
+        "biwi/depth-13219-aligned": f"{start} over all; taken away was that of each sequence, which is another",
+    }
+    for protocol, line in said.items():
+        assert line in records_text([a_record("net", 3.0, protocol=protocol, diagnostics=offset)]).splitlines()
+    gone = a_record("net", 3.0, diagnostics=offset)
+    assert start in records_text([replace(gone, protocol=replace(gone.protocol, id="nowhere/gone"))]).splitlines()
+
+
+def test_a_share_of_one_has_four_decimals() -> None:
+    record = a_record("net", 60.0, protocol=SEEN)
+    brier = replace(record.score("brier"), value=0.051234, ci95=(0.05, 0.0526), value_detected=0.04999, n_failed=1)
+    record = replace(record, scores=(replace(record.main, n_failed=1), *(brier if s.metric == "brier" else s for s in record.scores[1:])))
+    text = records_text([record])
+    assert "0.0512 [0.0500, 0.0526]" in text and "0.0500" in text and "60.00 [59.50, 60.50]" in text
+
+
+def test_the_errors_of_the_parts_stand_below_a_table_of_landmarks() -> None:
+    errors = LandmarkErrors("nme(norm=sqrt_wh)", (1.0, None), {"jaw": 4.127, "nose": None})
+    lines = records_text([a_record("net", 3.0, protocol=POINTS, landmark_errors=errors)]).splitlines()
+    assert "beside: nme(norm=sqrt_wh) by part, %: jaw 4.13, nose —" in lines
+
+
+@pytest.mark.parametrize("width", [200, 140, 100, 70])
+@pytest.mark.parametrize("n_subsets", [0, 2, 6, 25])
+def test_a_table_is_turned_over_where_it_would_be_too_wide(width: int, n_subsets: int) -> None:
+    record = a_record("net", 3.0)
+    part = tuple(replace(s, value=1.25) for s in record.scores)
+    record = replace(record, subsets={f"subset {i}": part for i in range(n_subsets)})
+    lines = records_text([record], width).splitlines()
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    assert "3.00 [2.50, 3.50]" in text and (text.count("1.25") == n_subsets * len(part)) == (
+        f"{n_subsets} subsets are not shown" not in text
+    )
+    assert "n" in text.split() and text.count("1969") in (1, n_subsets + 1, 3 + n_subsets)
+    if width == 70:
+        assert all(f"{s.metric} [{s.unit}]" in text for s in record.scores)
+
+
+@pytest.mark.parametrize("width", [200, 140, 110])
+def test_a_board_is_turned_over_where_it_would_be_too_wide(width: int) -> None:
+    notes = ("boxes not stated", "scheme not stated: x", "schemes mixed: y")
+    built = boards([a_record("net", 3.0, protocol=POINTS, notes=notes), a_record("other", 4.0, protocol=POINTS)])[0]
+    lines = boards_text(built, "table", width).splitlines()
+    assert max(map(len, lines[1:])) <= width
+    (board,) = built
+    if width == 110:
+        for metric in board.metrics:
+            assert sum(metric + " [" in line for line in lines) == 2
+        assert [line.split()[:2] for line in lines if line[:3].strip().isdigit()] == [["1", "net"], ["2", "other"]]
+    assert all(mark in "\n".join(lines) for mark in ("boxes not stated", "scheme not stated", "schemes mixed"))
+    assert boards_text(built, "markdown", width) == boards_text(built, "markdown")
 
 
 def test_every_format_takes_an_empty_cell() -> None:

@@ -75,6 +75,15 @@ def test_metrics_that_differ_have_texts_that_differ() -> None:
         ("auc(below=nan,norm=height)", "metric 'auc(below=nan,norm=height)': below must be a positive number"),
         ("auc(below=inf,norm=height)", "metric 'auc(below=inf,norm=height)': below must be a positive number"),
         ("auc(below=1e-999,norm=height)", "metric 'auc(below=1e-999,norm=height)': below must be a positive number"),
+        ("recall(precision=0.8)", "metric 'recall(precision=0.8)': precision is in percent, got 0.8: did you mean 80?"),
+        ("recall(precision=1)", "metric 'recall(precision=1)': precision is in percent, got 1: did you mean 100?"),
+        ("recall(threshold=5)", "metric 'recall(threshold=5)': threshold must be at most 1, got 5: a percentage? 0.05 is the share."),
+        ("auc(below=1_0,norm=height)", "metric 'auc(below=1_0,norm=height)': below '1_0' is no number."),
+        ("auc(below=\u0661\u0662,norm=height)", "metric 'auc(below=\u0661\u0662,norm=height)': below '\u0661\u0662' is no number."),
+        ("mae(convention=yxz,formula=aligned)", "metric 'mae(convention=yxz,formula=aligned)': formula 'aligned': taking a rotation away"),
+        ("ced(norm=height)", "ced is no metric: the cumulative error curve is a figure, not a number: `hpbench.metrics.curves`"),
+        ("mea(convention=yxz)", "unknown metric 'mea': did you mean 'mae'?"),
+        ("mae(convention=300W_LP)", "metric 'mae(convention=300W_LP)': convention '300W_LP': did you mean '300w-lp'?"),
         ("", "metric '' cannot be read"),
         ("nme(norm=height", "metric 'nme(norm=height' cannot be read"),
         ("nme norm=height", "metric 'nme norm=height' cannot be read"),
@@ -87,13 +96,20 @@ def test_what_is_no_metric(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_metric(text)
     assert str(caught.value).startswith(message)
+    assert not str(caught.value).endswith(("?.", ".."))
+
+
+def test_thresholds_below_one_percent_may_be_meant() -> None:
+    for text in ("auc(below=0.2,norm=height)", "fr(above=0.05,norm=height)", "recall(precision=1.5)"):
+        assert parse_metric(text).text == text
 
 
 def choices_of(family: Family) -> list[list[tuple[str, str | None]]]:
     """For each parameter, all that may be written for it; None where it may be left out."""
     found = []
     for key, parameter in family.parameters.items():
-        numbers = [v for v in ("8", "0.07", "1e300") if float(v) <= parameter.maximum and not (parameter.whole and float(v) % 1)]
+        least = 1.0 if parameter.percentage else 0.0
+        numbers = [v for v in ("8", "0.07", "1e300") if least < float(v) <= parameter.maximum and not (parameter.whole and float(v) % 1)]
         values: list[str | None] = list(parameter.choices) or [*numbers]
         found.append([(key, v) for v in (values if parameter.required else [*values, None])])
     return found

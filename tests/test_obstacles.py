@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from hpbench.errors import InputError
 from hpbench.faces import Faces
 from hpbench.geometry.rotations import CONVENTIONS, euler_from_rotation, rotation_from_euler
 from hpbench.landmarks import MAPS, SCHEMES, map_landmarks
-from hpbench.obstacles import obstacle, suspicions
+from hpbench.obstacles import obstacle, refuse_unknown_ids, suspicions
 
 POSE = protocol_of("mae(convention=300w-lp)")
 POINTS = protocol_of("nme(norm=height)")
@@ -110,6 +111,25 @@ def test_the_right_number_of_points_is_no_obstacle(scheme: str) -> None:
     assert obstacle(POINTS, "", points_of(n), "") == ""  # labels of no known scheme
 
 
+# ------------------------------------------------------------------------------------------------------------------------- ids
+
+
+@pytest.mark.parametrize(
+    ("given", "guess"),
+    [
+        ("ibug/image_092_01", "did you mean 'ibug/image_092 _01'?"),
+        ("IBUG/Image_092 _01", "did you mean 'ibug/image_092 _01'?"),
+        (" afw/1_1", "without the blanks around it, it is one"),
+        ("afw/1_1.jpg", "without its suffix it is 'afw/1_1'"),
+        ("afw/9_9", "ids of another dataset?"),
+    ],
+)
+def test_ids_that_are_not_the_datasets(given: str, guess: str) -> None:
+    with pytest.raises(InputError) as caught:
+        refuse_unknown_ids(Faces([given], landmarks=np.zeros((1, 68, 2))), ["afw/1_1", "ibug/image_092 _01"], "p.csv")
+    assert str(caught.value) == f"p.csv: 1 of 1 ids are not in the dataset, the first is {given!r}: {guess}"
+
+
 # ------------------------------------------------------------------------------------------------------------------ visibility
 
 
@@ -132,6 +152,13 @@ def test_kinds_that_are_not_there() -> None:
         "landmarks",
         "visibility",
     ]
+
+
+def test_a_visibility_that_is_one_number_on_the_faces_scored_is_told() -> None:
+    truth = truth_of(60)
+    visible = np.where(np.arange(60)[:, None] < 40, 1.0, noisy(truth, 1).visibility)
+    (note,) = suspicions(SEEN, truth.take(np.arange(60) < 40), Faces(truth.sample_id, visibility=visible))
+    assert ": visibility not predicted? " in note
 
 
 def test_an_inverted_visibility_is_told() -> None:
@@ -202,6 +229,20 @@ def test_degrees_converted_to_degrees_again_are_told() -> None:
     truth = labelled_pose()
     (note,) = suspicions(POSE, truth, angles(truth, np.rad2deg(truth.euler_deg)))
     assert "beyond a full turn" in note
+
+
+@pytest.mark.parametrize("noise", [0.0, 4.0])
+def test_transposed_rotations_are_told(noise: float) -> None:
+    truth = labelled_pose()
+    assert truth.euler_deg is not None
+    good = rotation_from_euler(truth.euler_deg + np.random.default_rng(5).normal(0, noise, (40, 3)), "300w-lp")
+    (note,) = suspicions(POSE, truth, Faces(truth.sample_id, rotation=good.swapaxes(1, 2)))
+    assert ": transposed? rotation is head to camera" in note
+    assert suspicions(POSE, truth, Faces(truth.sample_id, rotation=good)) == []
+    (note,) = suspicions(POSE, truth, angles(truth, euler_from_rotation(good.swapaxes(1, 2), "300w-lp")))
+    assert ": angles of opposite sign? " in note
+    few = truth.take(np.arange(40) < 9)
+    assert suspicions(POSE, few, Faces(truth.sample_id, rotation=good.swapaxes(1, 2))) == []
 
 
 @settings(max_examples=60)
@@ -297,6 +338,50 @@ def test_nothing_detected_raises_no_suspicion() -> None:
     assert suspicions(POINTS, truth, predicted(truth, np.full((40, 68, 2), np.nan))) == []
     tiny = predicted(truth, truth.landmarks / 1000)  # faces of a pixel: these are no normalised coordinates
     assert suspicions(POINTS, tiny, tiny) == []
+
+
+def other_shapes(n: int = 60, seed: int = 9) -> Faces:
+    """Faces as `labelled_points`, each turned by its own angle: shapes that differ."""
+    truth, chance = labelled_points(n, seed), np.random.default_rng(seed)
+    turn = Rotation.from_euler("y", chance.uniform(-70, 70, (n, 1)), degrees=True).as_matrix()[:, :2, :2]
+    centre = truth.landmarks.mean(axis=1, keepdims=True)
+    return predicted(truth, (truth.landmarks - centre) @ turn.swapaxes(1, 2) + centre)
+
+
+@pytest.mark.parametrize("pixels", [0.0, 4.0])
+def test_x_and_y_swapped_are_told(pixels: float) -> None:
+    truth = labelled_points()
+    points = truth.landmarks + np.random.default_rng(1).normal(0, pixels, truth.landmarks.shape)
+    (note,) = suspicions(POINTS, truth, predicted(truth, points[..., ::-1]))
+    assert ": x and y swapped? " in note
+    assert suspicions(POINTS, truth, predicted(truth, points)) == []
+    bad = points + np.random.default_rng(2).normal(0, 80.0, points.shape)  # swapping them explains little
+    assert all("swapped" not in note for note in suspicions(POINTS, truth, predicted(truth, bad[..., ::-1])))
+
+
+@pytest.mark.parametrize("step", [1, -1, 7])
+@pytest.mark.parametrize("n", [60, 1500])
+def test_rows_of_other_faces_are_told_and_never_called_crops(step: int, n: int) -> None:
+    for truth in (labelled_points(n), other_shapes(n)):
+        rolled = predicted(truth, np.roll(truth.landmarks + np.random.default_rng(3).normal(0, 2, truth.landmarks.shape), step, axis=0))
+        (note,) = suspicions(POINTS, truth, rolled)
+        assert ": rows given to the wrong faces? " in note and "crop" not in note
+
+
+def test_shapes_that_fit_any_face_as_well_are_not_called_crops() -> None:
+    """One face put anywhere: moved and scaled it fits, as it would any other face."""
+    truth, chance = labelled_points(), np.random.default_rng(4)
+    points = FACE * chance.uniform(0.1, 0.2, (40, 1, 1)) + chance.uniform(0, 3000, (40, 1, 2)) + chance.normal(0, 1.0, (40, 68, 2))
+    assert suspicions(POINTS, truth, predicted(truth, points)) == []
+    in_one_place = FACE * 0.3 + 64.0 + chance.normal(0, 0.5, (40, 68, 2))  # the mean face in every crop
+    assert "coordinates of the crop" in suspicions(POINTS, truth, predicted(truth, in_one_place))[0]
+
+
+@pytest.mark.parametrize("size", [64.0, 256.0])
+def test_crops_of_faces_that_differ_are_told(size: float) -> None:
+    truth = other_shapes()
+    assert "coordinates of the crop" in suspicions(POINTS, truth, predicted(truth, in_the_crop(truth, size)))[0]
+    assert "resized image?" in suspicions(POINTS, truth, predicted(truth, 0.4 * truth.landmarks))[0]
 
 
 # ------------------------------------------------------------------------------------------------------------------ everything

@@ -9,7 +9,7 @@ import random
 import re
 import shutil
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from hpbench.evaluate import evaluate
 from hpbench.faces import Faces
 from hpbench.geometry.rotations import rotation_from_euler
 from hpbench.landmarks import SCHEMES
-from hpbench.metrics import parse_metric
+from hpbench.metrics import METRICS, parse_metric
 from hpbench.readers import READERS
-from hpbench.report.protocols import cited, dataset_markdown, failure_charge, references
+from hpbench.report.protocols import cited, dataset_markdown, failure_charge, family_charge, references
 
 CARDS = dataset_cards()
 PROTOCOLS = {p.id: p for card in CARDS.values() for p in protocols_of(card)}
@@ -260,10 +260,36 @@ def test_charges_in_words() -> None:
     wanted = {
         "geodesic": "180 deg",
         "auc(below=8,norm=height)": "0 %",
-        "distance_px": "diagonal of its norm box",
+        "distance_px": "diagonal of its norm box, or where there is none, diagonal of its labelled points",
+        HISTOGRAM: "an error of 100 %",
         "ap": "each point called wrong",
     }
     assert {m: failure_charge(parse_metric(m)) for m in wanted} == wanted
+    assert family_charge(METRICS["auc"]) == "0 %; formula=histogram: an error of 100 %"
+    assert [family_charge(METRICS[name]) for name in ("mae", "fr", "distance_px")] == ["180 deg", "100 %", wanted["distance_px"]]
+
+
+@pytest.mark.parametrize(("name", "box"), [("cofw/test", "labelled points"), ("wflw/test", "labelled points"), ("300w/full", "norm box")])
+def test_what_a_failed_face_is_charged_in_pixels_is_what_show_says(name: str, box: str) -> None:
+    protocol = replace(PROTOCOLS[name], metrics=("distance_px",), main="distance_px", subsets=())
+    truth = labelled_faces(PROTOCOLS[name])
+    nothing = Faces(truth.sample_id, failure=["lost"] * len(truth))
+    (score,) = evaluate(protocol, truth, nothing, resamples=0).scores
+    points = truth.landmarks
+    assert points is not None and truth.box_xyxy_px is not None
+    sizes = np.ptp(points, axis=1) if box == "labelled points" else truth.box_xyxy_px[:, 2:] - truth.box_xyxy_px[:, :2]
+    assert score.value == pytest.approx(np.hypot(*sizes.T).mean())
+    assert f"diagonal of its {box}" in " ".join(show(name).output.split()) or "distance_px" not in PROTOCOLS[name].metrics
+    assert failure_charge(parse_metric("distance_px"), protocol) == f"diagonal of its {box}"
+
+
+def test_a_dataset_instead_of_a_protocol_gets_its_protocols() -> None:
+    shown = show("aflw2000")
+    assert isinstance(shown.exception, InputError)
+    assert (
+        str(shown.exception)
+        == f"'aflw2000' is a dataset, its protocols are {', '.join(p for p in PROTOCOLS if p.startswith('aflw2000/'))}."
+    )
 
 
 # ------------------------------------------------------------------------------------------------- what can be scored

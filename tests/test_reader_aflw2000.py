@@ -137,7 +137,7 @@ def test_boxes_and_splits_and_labels_by_name(drawn):
         dataset.samples(boxes="landmark")
     with pytest.raises(InputError, match="split"):
         dataset.truth("test")
-    with pytest.raises(InputError, match="original and reannotated"):
+    with pytest.raises(InputError, match="original, reannotated, derived-pose"):
         dataset.truth(labels="posit")
     assert equal(dataset.truth(labels="original"), dataset.truth())
 

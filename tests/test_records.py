@@ -24,6 +24,7 @@ from hpbench.records import (
     ProtocolFacts,
     Record,
     Score,
+    read_errors,
     read_record,
 )
 
@@ -230,7 +231,7 @@ def test_what_may_be_ranked() -> None:
 def test_errors_of_each_face(tmp_path: Path) -> None:
     path = a_record().write(tmp_path, ERRORS).with_suffix(".errors.npz")
     with np.load(path, allow_pickle=False) as file:
-        assert sorted(file.files) == sorted(ERRORS)
+        assert sorted(file.files) == sorted([*ERRORS, "predictions_sha256", "truth_sha256"])
         for name, expected in ERRORS.items():
             np.testing.assert_array_equal(file[name], expected)
         assert file["mae(convention=300w-lp)"].dtype == np.float64 and file["sample_id"].dtype.kind == "U"
@@ -297,3 +298,18 @@ def test_records_that_cannot_be_are_refused(tmp_path: Path, edit: object, words:
     edit(data)  # type: ignore[operator]
     path.write_text(json.dumps(data))
     refused(path, words)
+
+
+def test_errors_of_other_predictions_are_told(tmp_path: Path) -> None:
+    """A run that is killed between the two files leaves the errors of one and the record of the other."""
+    path = a_record().write(tmp_path, ERRORS)
+    assert set(read_errors(path)) == set(ERRORS)
+    other = a_record(predictions_sha256="ef" * 32)
+    (tmp_path / "again").mkdir()
+    newer = other.write(tmp_path / "again", ERRORS)
+    newer.with_suffix(".errors.npz").replace(path.with_suffix(".errors.npz"))
+    with pytest.raises(InputError, match="of other predictions than aflw2000.*Score again"):
+        read_errors(path)
+    path.with_suffix(".errors.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_errors(path)

@@ -63,6 +63,14 @@ def test_every_family_is_tested_here() -> None:
 # ------------------------------------------------------------------------------------------------- against others
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("hundredths", range(1, 100))
+def test_a_probability_on_the_threshold_is_called(hundredths: int, dtype: type) -> None:
+    visible = np.array([[1.0 - hundredths / 100.0, 1.0]], dtype=dtype)
+    truth = labels([[1, 0]])
+    assert score(f"recall(threshold={hundredths / 100.0})", truth, guesses(visible)) == 100.0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_agrees_with_torchmetrics(seed: int) -> None:
     truth, prediction = chance(seed=seed, steps=[4, 8, 64, 1 << 20][seed])
@@ -71,8 +79,8 @@ def test_agrees_with_torchmetrics(seed: int) -> None:
         "recall(precision=80)": tm.BinaryRecallAtFixedPrecision(0.8),
         "ap": tm.BinaryAveragePrecision(),
         "roc_auc": tm.BinaryAUROC(),
-        "recall(threshold=0.5)": tm.BinaryRecall(0.5 - 1e-12),  # theirs calls what is above the threshold occluded, ours what is on it too
-        "precision(threshold=0.5)": tm.BinaryPrecision(0.5 - 1e-12),
+        "recall(threshold=0.5)": tm.BinaryRecall(0.5 - 1e-7),  # theirs calls what is above the threshold occluded, ours what is on it too
+        "precision(threshold=0.5)": tm.BinaryPrecision(0.5 - 1e-7),
     }
     for metric, other in theirs.items():
         found = other(torch.from_numpy(p), torch.from_numpy(y))

@@ -24,6 +24,7 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "datasets": ("datasets", "The datasets: list, show, check."),
     "models": ("models", "The models: list, show."),
     "protocols": ("protocols", "The protocols: list, show."),
+    "render": ("render", "Render heads: faces with exact labels."),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "print_json",
     "protocol_option",
     "remark",
+    "terminal_width",
 ]
 
 data_option = click.option(
@@ -49,6 +51,13 @@ eye_norms_option = click.option(
 def remark(text: str) -> None:
     """Say something that is no data."""
     click.echo(text, err=True)
+
+
+def terminal_width() -> int:
+    """How wide a table may be: the terminal, or what suits a file."""
+    from ..report.tables import WIDTH
+
+    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout is not None and sys.stdout.isatty() else WIDTH
 
 
 def print_json(value: Any) -> None:

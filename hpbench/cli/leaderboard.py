@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import remark
+from .common import remark, terminal_width
 
 __all__ = ["leaderboard"]
 
@@ -40,4 +40,4 @@ def leaderboard(records: tuple[Path, ...], dataset: str, protocol: str, style: s
         of = f" for {protocol or dataset}" if protocol or dataset else ""
         remark(f"no records to show{of}: give files or folders of records.")
     if built or style in ("json", "csv"):
-        click.echo(boards_text(built, style))  # type: ignore[arg-type]
+        click.echo(boards_text(built, style, terminal_width()))  # type: ignore[arg-type]

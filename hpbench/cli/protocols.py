@@ -41,8 +41,12 @@ def show(protocol: str, as_json: bool) -> None:
 
     PROTOCOL is <dataset>/<name>, with or without its version: aflw2000/pose-1969.
     """
-    from ..catalog import dataset_card, protocol_named
+    from ..catalog import dataset_card, dataset_cards, protocol_named, protocols_of
+    from ..errors import InputError
 
+    if protocol in (cards := dataset_cards()):
+        names = ", ".join(p.id for p in protocols_of(cards[protocol])) or "none"
+        raise InputError(f"{protocol!r} is a dataset, its protocols are {names}.")
     found = protocol_named(protocol)
     if as_json:
         from dataclasses import asdict

@@ -16,6 +16,7 @@ from .common import (
     print_json,
     protocol_option,
     remark,
+    terminal_width,
 )
 
 __all__ = ["run"]
@@ -69,4 +70,4 @@ def run(
 
         print_json([asdict(r) for r in records])
     else:
-        click.echo(records_text(records))
+        click.echo(records_text(records, terminal_width()))

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from .common import data_option, eye_norms_option, metric_option, mix_schemes_option, out_option, print_json, protocol_option, remark
+from .common import (
+    data_option,
+    eye_norms_option,
+    metric_option,
+    mix_schemes_option,
+    out_option,
+    print_json,
+    protocol_option,
+    remark,
+    terminal_width,
+)
 
 __all__ = ["score"]
 
@@ -49,4 +59,4 @@ def score(
 
         print_json([asdict(r) for r in records])
     else:
-        click.echo(records_text(records))
+        click.echo(records_text(records, terminal_width()))

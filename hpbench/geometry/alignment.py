@@ -19,7 +19,12 @@ As in opal23's `Evaluator.align_predictions`:
 * BIWI has one offset a sequence.  opal23's scripts for AFLW2000 and Panoptic, as far as they were found, do not align.
 
 opal23's matrices are the intrinsic XYZ of its lists' pitch, yaw, roll, which is D R D with D = diag(-1, -1, 1) and R ours: offsets
-and geodesic errors are the same in both.  Its MAE is that of ``formula=best-triple`` in the XYZ order.
+and geodesic errors are the same in both.  Its MAE is ``formula=best-triple`` in the XYZ order (`hpbench.metrics.legacy`).
+
+Traps
+-----
+The fit is part of the score: a face that is missing or turned by 90 degrees and more moves the offset of all others, so here,
+and only here, a worse or a missing prediction may improve the mean.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from ..atomic import atomic_path
 from ..cache import cache_folder
 from ..errors import MissingDataError
+from .raycast import quiet_warp
 
 __all__ = ["UNUSED_PHENOTYPES", "BustModel", "Part", "Topology"]
 
@@ -130,6 +131,7 @@ class BustModel:
 
     def __init__(self, folder: Path | None = None) -> None:
         try:
+            quiet_warp()
             import anny
             import torch
             from anny.models.model_data import ModelData

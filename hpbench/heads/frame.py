@@ -24,7 +24,7 @@ __all__ = ["HEAD_FROM_TEMPLATE", "TEMPLATE_FROM_ANNY", "ZERO_PITCH_DEG", "pixel_
 
 Array = npt.NDArray[np.float64]
 
-ZERO_PITCH_DEG = 1.368
+ZERO_PITCH_DEG = 1.365
 TEMPLATE_FROM_ANNY: Array = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 HEAD_FROM_TEMPLATE: Array = rotation_from_euler((0.0, ZERO_PITCH_DEG, 0.0), "300w-lp")
 
@@ -33,7 +33,7 @@ def rays_through(pixels_px: Array, camera_px: Array) -> Array:
     """Unit directions (N, 3) in the camera frame through pixels (N, 2) of a camera matrix without skew."""
     focal_px, centre_px = camera_px[[0, 1], [0, 1]], camera_px[:2, 2]
     rays = np.concatenate([(pixels_px - centre_px) / focal_px, np.ones((len(pixels_px), 1))], axis=1)
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    return np.asarray(rays / np.sqrt(np.einsum("ij,ij->i", rays, rays))[:, None])
 
 
 def pixel_rays(camera_px: Array, size_px: int) -> Array:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,12 @@ from .. import __version__
 from ..errors import InputError
 from ..readers.files.head_shards import COLUMNS, Shard, read_shard, write_shard
 from .labels import Labels
+from .studio import KINDS, Studio
 
-if TYPE_CHECKING:
-    from .studio import Studio
+__all__ = ["render_heads", "sample_id"]
 
-__all__ = ["KINDS", "render_heads", "sample_id"]
+Heads = Iterator[tuple[bytes, Labels]]
 
-KINDS = ("train", "test", "hard")
 JPEG_QUALITY = 90
 _NEEDED = ("anny", "warp-lang", "torch")
 
@@ -75,7 +75,8 @@ def render_heads(
     InputError
         Wrong numbers, a shard of that name made with other settings, or the extra ``heads`` is not installed.
     """
-    for name, value, least in (("count", count, 1), ("first", first, 0), ("seed", seed, 0), ("shard", per_shard, 1), ("jobs", processes, 1)):
+    options = (("count", count, 1), ("first", first, 0), ("seed", seed, 0), ("shard", per_shard, 1), ("jobs", processes, 1))
+    for name, value, least in options:
         if value < least:
             raise InputError(f"--{name} must be {least} or more, not {value}.")
     if kind not in KINDS:
@@ -84,7 +85,7 @@ def render_heads(
         raise InputError(f"--size must be from 32 to 2048 pixels, not {size_px}.")
     versions = _versions()
     paths = []
-    with _renderer(processes) as render:
+    with _rendering(processes) as render:
         for start in range(first, first + count, per_shard):
             indices = range(start, min(start + per_shard, first + count))
             about = {
@@ -101,16 +102,15 @@ def render_heads(
     return paths
 
 
-def _write(
-    path: Path, kind: str, seed: int, indices: range, about: dict[str, Any], heads: Iterator[tuple[bytes, Labels]], progress: Callable[[int], None]
-) -> None:
+def _write(path: Path, kind: str, seed: int, indices: range, about: dict[str, Any], heads: Heads, progress: Callable[[int], None]) -> None:
     images, labels = [], []
     for image, label in heads:
         images.append(image)
         labels.append(label)
         progress(1)
     columns = {name: np.stack([getattr(label, name) for label in labels]) for name in COLUMNS}
-    attributes: dict[str, npt.NDArray[Any]] = {name: np.array([label.attributes[name] for label in labels]) for name in labels[0].attributes}
+    names = labels[0].attributes
+    attributes: dict[str, npt.NDArray[Any]] = {name: np.array([label.attributes[name] for label in labels]) for name in names}
     write_shard(path, Shard(tuple(sample_id(kind, seed, i) for i in indices), columns, attributes), images, about)
 
 
@@ -130,23 +130,21 @@ def _versions() -> dict[str, str]:
         raise InputError(f"rendering needs {error.name}: pip install 'hpbench[heads]' (CPU is enough).") from None
 
 
-class _renderer:  # noqa: N801, a context manager
-    """Heads in order, from this process or from several."""
+@contextmanager
+def _rendering(processes: int) -> Iterator[Callable[[str, int, range, int], Heads]]:
+    """A function that gives heads in order, from this process or from several."""
+    # spawned: warp and torch hold threads that a fork would lose
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn")) if processes > 1 else None
 
-    def __init__(self, processes: int) -> None:
-        # spawned: warp and torch hold threads that a fork would lose
-        self._pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn")) if processes > 1 else None
-
-    def __enter__(self) -> Callable[[str, int, range, int], Iterator[tuple[bytes, Labels]]]:
-        return self._heads
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def _heads(self, kind: str, seed: int, indices: range, size_px: int) -> Iterator[tuple[bytes, Labels]]:
+    def heads(kind: str, seed: int, indices: range, size_px: int) -> Heads:
         tasks = [(kind, seed, i, size_px) for i in indices]
-        return map(_head, tasks) if self._pool is None else self._pool.map(_head, tasks, chunksize=4)
+        return map(_head, tasks) if pool is None else pool.map(_head, tasks, chunksize=4)
+
+    try:
+        yield heads
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
 
 def _head(task: tuple[str, int, int, int]) -> tuple[bytes, Labels]:
@@ -163,6 +161,4 @@ def _head(task: tuple[str, int, int, int]) -> tuple[bytes, Labels]:
 @lru_cache(maxsize=1)
 def _studio() -> Studio:
     """One a process."""
-    from .studio import Studio
-
     return Studio()

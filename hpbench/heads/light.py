@@ -53,7 +53,7 @@ def draw_light(rng: np.random.Generator, *, low: bool = False) -> Light:
         fill_colour=rng.uniform(0.05, 0.6) * (0.3 if low else 1.0) * np.clip(1 + rng.normal(0, 0.12, 3), 0.5, 1.5),
         ambient_up=sky * np.clip(1 + rng.normal(0, 0.1, 3), 0.5, 1.5) / tint,
         ambient_down=sky * rng.uniform(0.2, 0.7) * np.clip(1 + rng.normal(0, 0.12, 3), 0.5, 1.5),
-        exposure=float(np.exp(rng.normal(0, 0.22))) * (float(rng.uniform(0.05, 0.22)) if low else 1.0),
+        exposure=float(np.exp(rng.normal(0, 0.22))) * (float(rng.uniform(0.08, 0.25)) if low else 1.0),
     )
     return single_precision(light)
 

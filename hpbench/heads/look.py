@@ -17,10 +17,10 @@ __all__ = ["TONES", "Look", "draw_look", "single_precision", "skin_colour", "ski
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
-TONES: dict[str, tuple[float, float]] = {"light": (0.12, 0.5), "medium": (0.5, 1.35), "dark": (1.35, 3.8)}  # melanin
+TONES: dict[str, tuple[float, float]] = {"light": (0.1, 0.55), "medium": (0.55, 1.7), "dark": (1.7, 4.2)}  # melanin
 
-# Absorption per unit of pigment in R, G, B: melanin falls as wavelength^-3.33; oxygenated blood peaks in green
-_MELANIN = np.array([0.34, 0.52, 0.86], np.float32)
+# Absorption per unit of pigment in R, G, B: melanin's falls with wavelength; oxygenated blood peaks in green
+_MELANIN = np.array([0.50, 0.67, 0.95], np.float32)
 _BLOOD = np.array([0.10, 0.78, 0.72], np.float32)
 _DERMIS = np.array([0.90, 0.80, 0.69], np.float32)  # what a skin without pigment reflects
 _IRIS = np.array([[0.10, 0.045, 0.02], [0.16, 0.085, 0.035], [0.10, 0.13, 0.07], [0.10, 0.17, 0.26], [0.19, 0.22, 0.25]])
@@ -105,7 +105,7 @@ def single_precision(thing: T) -> T:
 def draw_look(rng: np.random.Generator, female: float, age: float) -> Look:
     """A random look; `female` (0 to 1) and `age` (anny's, 0 baby to 1 old) steer beard, make-up, wrinkles and grey hair."""
     melanin = float(rng.uniform(*TONES[list(TONES)[rng.integers(len(TONES))]]))
-    dark = float(np.clip(melanin / 1.6, 0, 1))
+    dark = float(np.clip(melanin / 2.0, 0, 1))
     eumelanin = float(np.clip(rng.normal(0.95 + 1.2 * dark, 0.5), 0.12, 3.0))
     grey = float(np.clip(rng.normal(4.0 * (age - 0.80), 0.25), 0, 0.95)) if age > 0.7 else 0.0
     man = female < 0.5
@@ -129,7 +129,7 @@ def draw_look(rng: np.random.Generator, female: float, age: float) -> Look:
         brow_width_m=float(rng.uniform(0.0026, 0.0044)) * (1.15 if man else 0.9),
         hair=_hair_colour(eumelanin, float(rng.random() < 0.15) * float(rng.uniform(0.3, 1)), grey),
         hair_kind=str(rng.choice(kinds, p=chances)),
-        hair_thickness_m=float(rng.choice([rng.uniform(0.004, 0.012), rng.uniform(0.010, 0.030)])),
+        hair_thickness_m=float(rng.choice([rng.uniform(0.004, 0.012), rng.uniform(0.010, 0.024)])),
         hairline_m=float(rng.normal(0.002, 0.009)),
         hair_curl_m=float(rng.uniform(0.006, 0.03)),
         beard=float(rng.choice([rng.uniform(0.1, 0.35), rng.uniform(0.4, 1.0)])) if bearded else 0.0,

@@ -1,4 +1,4 @@
-"""Smooth steps and smooth noise: what every texture here is made of."""
+"""Smooth steps, smooth noise and fast row-wise vector algebra: what every texture here is made of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Noise", "smoothstep"]
+__all__ = ["Noise", "dots", "smoothstep", "units"]
 
 Array = npt.NDArray[Any]
 
@@ -16,6 +16,16 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
     """0 below `low`, 1 above `high`, a cubic between; `low` > `high` falls instead of rising."""
     share = np.clip((value - low) * (1 / (high - low)), 0, 1)
     return np.asarray(share * share * (3 - 2 * share))
+
+
+def dots(a: Array, b: Array) -> Array:
+    """Scalar products (M,) of rows (M, 3); several times as fast as a product and a sum over the short axis."""
+    return np.asarray(np.einsum("ij,ij->i", a, b))
+
+
+def units(vectors: Array) -> Array:
+    """Rows (M, 3) at unit length; zero rows stay."""
+    return np.asarray(vectors / (np.sqrt(dots(vectors, vectors)) + np.float32(1e-9))[:, None])
 
 
 class Noise:

@@ -22,8 +22,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Mesh", "Stretched", "ball", "contact_shift", "disc", "hand_mesh", "join", "lathe", "prism", "sheet", "smooth_path", "surface_points",
-           "tube", "unit"]  # fmt: skip
+__all__ = [
+    "Mesh", "Stretched", "ball", "contact_shift", "disc", "hand_mesh", "join", "lathe", "prism", "rounded_rectangle", "sheet",
+    "smooth_path", "surface_points", "tube", "turned", "unit",
+]  # fmt: skip
 
 Array = npt.NDArray[np.float64]
 Mesh = tuple[Array, npt.NDArray[np.int32]]
@@ -66,8 +68,11 @@ def sheet(grid: Array, closed: bool = False) -> Mesh:
     return grid.reshape(-1, 3), np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]]).astype(np.int32)
 
 
-def tube(path: Array, radius: npt.ArrayLike, sides: int = 6, closed: bool = False) -> Mesh:
-    """A round tube along a path (N, 3) of radius () or (N,); open ends are capped by a point."""
+def tube(path: Array, radius: npt.ArrayLike, sides: int = 6, closed: bool = False, squash: npt.ArrayLike | None = None) -> Mesh:
+    """A tube along a path (N, 3) of radius () or (N,); open ends are capped by a point.
+
+    `squash` (3,) flattens it along a direction: a vector of length 0.3 makes it 0.7 times as thick that way.
+    """
     places = np.asarray(path, dtype=np.float64)
     count = len(places)
     along = np.roll(places, -1, 0) - np.roll(places, 1, 0) if closed else np.gradient(places, axis=0)
@@ -82,6 +87,8 @@ def tube(path: Array, radius: npt.ArrayLike, sides: int = 6, closed: bool = Fals
     turn = np.arange(sides) * 2 * np.pi / sides
     size = np.broadcast_to(np.asarray(radius, dtype=np.float64), (count,))[:, None, None]
     ring = np.cos(turn)[None, :, None] * first[:, None] + np.sin(turn)[None, :, None] * second[:, None]
+    if squash is not None:
+        ring = ring - (ring @ unit(squash))[..., None] * np.asarray(squash)
     grid = places[:, None] + size * ring
     if closed:  # the carried axis comes back turned: start the last strip at the side of the first ring that is nearest
         shift = int(np.linalg.norm(grid[0] - grid[-1][0], axis=1).argmin())
@@ -108,6 +115,24 @@ def lathe(profile: npt.ArrayLike, around: int = 24) -> Mesh:
     return sheet(grid, closed=True)
 
 
+def rounded_rectangle(width: float, height: float, corner: float) -> Array:
+    """Outline (28, 2) of a rectangle about the origin with round corners."""
+    turn = np.linspace(0, np.pi / 2, 7)
+    arcs = []
+    for quarter, (x, y) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
+        arc = np.column_stack([np.cos(turn + quarter * np.pi / 2), np.sin(turn + quarter * np.pi / 2)])
+        arcs.append(np.array([x * (width / 2 - corner), y * (height / 2 - corner)]) + corner * arc)
+    return np.concatenate(arcs)
+
+
+def turned(mesh: Mesh, x: npt.ArrayLike, y: npt.ArrayLike, at: npt.ArrayLike) -> Mesh:
+    """A mesh whose own x and y axes are brought to these directions (y made square to x) and its origin to `at`."""
+    first = unit(x)
+    second = np.asarray(y, dtype=np.float64)
+    second = unit(second - (second @ first) * first)
+    return mesh[0] @ np.stack([first, second, np.cross(first, second)]) + np.asarray(at), mesh[1]
+
+
 def prism(outline: npt.ArrayLike, half_depth: float) -> Mesh:
     """A convex outline (N, 2) in the x-y plane made `2 half_depth` thick in z, with sharp edges."""
     flat = np.asarray(outline, dtype=np.float64)
@@ -120,7 +145,7 @@ def prism(outline: npt.ArrayLike, half_depth: float) -> Mesh:
 def disc(rim: Array, bulge: npt.ArrayLike = 0.0, rings: int = 4) -> Mesh:
     """A surface that fills a closed curve (N, 3); `bulge` (3,) shifts its middle."""
     middle = rim.mean(0)
-    share = np.linspace(1, 0.02, rings + 1)[:, None, None]
+    share = np.linspace(1, 0, rings + 1)[:, None, None]
     return sheet(middle + share * (rim - middle) + (1 - share**2) * np.asarray(bulge, dtype=np.float64), closed=True)
 
 
@@ -164,14 +189,16 @@ def contact_shift(moving: Array, fixed: Array, direction: npt.ArrayLike, gap: fl
 class Stretched:
     """Cloth stretched over points: the convex body that encloses them, seen from a centre inside.
 
-    Bounded by `HULL_PLANES` planes of fixed directions, which costs a matrix product and needs no hull of vertices.
+    Bounded by about `HULL_PLANES` planes of fixed directions, which costs a matrix product and needs no hull of vertices.
     """
 
     def __init__(self, points: Array, centre: npt.ArrayLike) -> None:
         self.centre = np.asarray(centre, dtype=np.float64)
         index = np.arange(HULL_PLANES) + 0.5
         polar, turn = np.arccos(1 - 2 * index / HULL_PLANES), np.pi * (1 + 5**0.5) * index
-        self._normals = np.stack([np.cos(turn) * np.sin(polar), np.cos(polar), np.sin(turn) * np.sin(polar)], axis=1)
+        spiral = np.stack([np.cos(turn) * np.sin(polar), np.cos(polar), np.sin(turn) * np.sin(polar)], axis=1)
+        half = spiral[spiral[:, 0] > 0]
+        self._normals = np.concatenate([half, half * [-1, 1, 1]])  # mirror symmetric, as heads are
         around = (points - self.centre).astype(np.float32)
         self._support = np.maximum((around @ self._normals.T.astype(np.float32)).max(0), 1e-3)
 

@@ -38,7 +38,7 @@ class Fields:
     crease : where skin folds with age
     openness : share of the sky that the vertex sees (ambient occlusion)
     along : (V, 3), how hair grows, unit
-    head : bool, above the neck
+    head : bool, skin above the neck
     """
 
     place: Array
@@ -81,7 +81,8 @@ def polyline_distance(points: Array, line: Array) -> tuple[Array, Array]:
     for index, (start, end) in enumerate(zip(line, line[1:], strict=False)):
         edge = end - start
         share = np.clip((points - start) @ edge / (edge @ edge), 0, 1)
-        distance = np.linalg.norm(points - start - share[:, None] * edge, axis=1)
+        away = points - start - share[:, None] * edge
+        distance = np.sqrt(np.einsum("ij,ij->i", away, away))
         near = distance < best
         best[near], where[near] = distance[near], ((index + share) / (len(line) - 1))[near]
     return best, where
@@ -102,6 +103,8 @@ def build_fields(topology: Topology, neutral_m: Array, landmarks: LandmarkPoints
         distance, _ = polyline_distance(neutral_m, np.concatenate([eye, eye[:1]]))
         lid = np.maximum(lid, np.exp(-((distance / 0.0022) ** 2)))
     chin_y, chin_z = points[8, 1:]
+    skin = np.zeros(len(neutral_m), bool)
+    skin[topology.of(Part.SKIN)] = True
     return Fields(
         place=neutral_m,
         lips=lips,
@@ -115,7 +118,7 @@ def build_fields(topology: Topology, neutral_m: Array, landmarks: LandmarkPoints
         crease=_creases(neutral_m, points),
         openness=_openness(topology, neutral_m),
         along=_growth(topology, neutral_m),
-        head=neutral_m[:, 1] < np.interp(neutral_m[:, 2], [chin_z, 0.06], [chin_y + 0.004, -0.06]),
+        head=skin & (neutral_m[:, 1] < np.interp(neutral_m[:, 2], [chin_z, 0.06], [chin_y + 0.004, -0.06])),
     )
 
 
@@ -134,7 +137,7 @@ class _Maps:
         """One of MakeHuman's grey masks (V,), 0 to 1."""
         import cv2
 
-        image = cv2.imread(str(self._data / f"mpfb2/textures/mpfb_{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+        image = np.asarray(cv2.imread(str(self._data / f"mpfb2/textures/mpfb_{name}.jpg"), cv2.IMREAD_GRAYSCALE))
         uv = np.zeros((self._count, 2))
         uv[self._triangles.ravel()] = self._uv.reshape(-1, 2)
         out = self._sample(image, uv) / 255.0
@@ -146,7 +149,7 @@ class _Maps:
         import cv2
         import yaml
 
-        image = cv2.imread(str(self._data / "segmentation/body_parts_segmentation.png"), cv2.IMREAD_COLOR_RGB).astype(int)
+        image = np.asarray(cv2.imread(str(self._data / "segmentation/body_parts_segmentation.png"), cv2.IMREAD_COLOR_RGB)).astype(int)
         colours = yaml.safe_load((self._data / "segmentation/body_parts_segmentation.yaml").read_text(encoding="utf-8"))["colors"]
         chosen = np.abs(self._sample(image, self._uv.mean(axis=1)) - colours[name]).sum(axis=1) == 0
         out = np.zeros(self._count)

@@ -66,11 +66,15 @@ class Sums:
         (R, T) sums -> (R,) scores.
     weights : (B, n) array
         Of each mean that the score is made of, what every unit adds to its denominator.
+    labels_weigh : bool
+        Whether the weights follow from the labels alone.  Where they are the model's own (the precision at a threshold),
+        two models have different ones on the same faces.
     """
 
     terms: Array
     combine: Callable[[Array], Array]
     weights: Array
+    labels_weigh: bool = True
 
     @property
     def n_units(self) -> int:

@@ -5,6 +5,7 @@ Every text is brought to that one form, so two texts are equal exactly when the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ..faces import Faces
 from .decisions import Decisions
 from .estimators import Estimator
 from .matched import Matched
-from .table import METRICS, Family
+from .table import METRICS, NO_METRICS, Family
 
 __all__ = ["Metric", "parse_metric"]
 
@@ -56,6 +57,13 @@ class Metric:
     def pooled(self) -> bool:
         """Whether the value is a function of all visibility decisions instead of a mean over faces."""
         return self.family.of_decisions is not None
+
+    @property
+    def highest(self) -> float:
+        """The largest value there is; a legacy formula keeps to no bound (plain differences of angles, an AUC of 100.2)."""
+        formula = self.family.parameters.get("formula")
+        ours = formula is None or self.parameters["formula"] == formula.default
+        return self.family.highest if ours else math.inf
 
     def per_face(self, truth: Faces, prediction: Faces, norm_box_xyxy_px: Array | None = None) -> Array:
         """The metric of each face, rows of `truth` and `prediction` matched.
@@ -118,6 +126,8 @@ def parse_metric(text: str) -> Metric:
     if match is None:
         raise InputError(f"metric {text!r} cannot be read: write it as name(key=value,...), e.g. nme(norm=height).")
     name, inside = match.groups()
+    if name in NO_METRICS:
+        raise InputError(f"{name} is no metric: {NO_METRICS[name]}.")
     if name not in METRICS:
         raise InputError(f"unknown metric {name!r}: {did_you_mean(name, METRICS)}")
     family = METRICS[name]

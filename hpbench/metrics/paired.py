@@ -24,8 +24,9 @@ p
     the interval, 2 min(share <= 0, share >= 0) of the resampled differences (one more in numerator and denominator), or
     Student's t of the jackknife's standard error.
 Minimum detectable difference
-    (t_0.975 + t_0.8) s: a true difference of that size is found in 80 % of such test sets, at the 5 % level.  Where it
-    exceeds the differences that matter, "not significant" says nothing.
+    (t_0.975 + t_0.8) s: a true difference of that size is found in 80 % of such test sets, at the 5 % level; in simulations
+    of 8 clusters in 76 %, of 6 in 64 %.  With five or fewer no sign flip is significant, and there is none.  Where it exceeds
+    the differences that matter, "not significant" says nothing.
 
 Traps
 -----
@@ -80,7 +81,7 @@ class Difference:
     test : str
         How p was found: ``sign flip`` (random swaps), ``exact sign flip``, ``normal``, ``resampled`` or ``t``.
     minimum_detectable : float or None
-        The true difference found in 80 % of such test sets.
+        The true difference found in 80 % of such test sets; None with five clusters or fewer of a mean.
     clusters : int
         Faces, or clusters of them, that contribute.
     higher, lower, equal : int or None
@@ -195,9 +196,7 @@ def _refuse_other_faces(a: Estimator, b: Estimator) -> None:
     if isinstance(a, Sums) and isinstance(b, Sums):
         if a.terms.shape != b.terms.shape or a.weights.shape != b.weights.shape:
             raise InputError("a comparison is of one metric: these two are sums of other kinds.")
-        both = (a.weights > 0) & (b.weights > 0)
-        # where faces count differently in both, the denominator is the model's own: the precision at a threshold
-        other = ((a.weights > 0) ^ (b.weights > 0)).any(axis=0) if (a.weights == b.weights)[both].all() else np.zeros(a.n_units, dtype=bool)
+        other = ((a.weights > 0) ^ (b.weights > 0)).any(axis=0) & (a.labels_weigh and b.labels_weigh)
     elif isinstance(a, Ranked) and isinstance(b, Ranked):
         other = np.zeros(a.n_units, dtype=bool)
         for label in (True, False):
@@ -249,7 +248,9 @@ def _difference(a: Estimator, b: Estimator, spread: Spread | None, flips: int, s
         reason = "a legacy formula of all errors is not resampled" if isinstance(a, OfErrors) else f"{few}: spread needs two"
         return Difference(point, None, None, "", None, "", None, clusters, higher, lower, equal, reason)
     p, test = _p_of_resamples(point, spread) if effects is None else _p_of_sign_flips(effects, flips, seed)
-    interval, detectable = spread.interval, minimum_detectable_difference(spread.standard_error, spread.degrees)
+    interval, detectable = spread.interval, None
+    if effects is None or 2.0 ** (1 - clusters) <= 1 - LEVEL:  # else no swap could be significant
+        detectable = minimum_detectable_difference(spread.standard_error, spread.degrees)
     return Difference(point, interval.low, interval.high, interval.method, p, test, detectable, clusters, higher, lower, equal)
 
 

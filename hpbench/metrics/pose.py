@@ -21,9 +21,7 @@ Metrics
 mae(angle, convention, formula) : mean of the three absolute differences, or of one angle.  Formulas:
 
 * ``wrap`` (ours): the difference on the circle, 0 to 180.
-* ``best-triple``: the better of the predicted triple and its equivalent one, per face, on the circle (opal23_headpose,
-  images_framework): ours for a prediction that came as a matrix, lenient for one that came as angles.
-* ``plain``, ``fold180``, ``wrapped-yaw``: see `hpbench.metrics.legacy`.
+* ``plain``, ``fold180``, ``best-triple``, ``wrapped-yaw``: see `hpbench.metrics.legacy`.
 
 geodesic : angle of the rotation between truth and prediction, 0 to 180.
 
@@ -46,7 +44,7 @@ import numpy.typing as npt
 
 from ..faces import Faces
 from ..geometry.rotations import convention_named, euler_from_rotation, geodesic_deg
-from .legacy import fold180_deg, plain_deg, wrapped_yaw_deg
+from .legacy import best_triple_deg, fold180_deg, plain_deg, wrapped_yaw_deg
 from .matched import Matched, row_blocks
 
 __all__ = ["ANGLES", "FORMULAS", "angle_errors_deg", "angles_deg", "geodesic_error_deg", "mae_deg"]
@@ -65,7 +63,8 @@ def _on_circle(apart: Array) -> Array:
     return np.abs(apart - 360.0 * np.rint(apart / 360.0))
 
 
-FORMULAS = {"wrap": _wrap, "plain": plain_deg, "fold180": fold180_deg, "best-triple": _wrap, "wrapped-yaw": wrapped_yaw_deg}
+_FORMULAS = {"wrap": _wrap, "plain": plain_deg, "fold180": fold180_deg, "wrapped-yaw": wrapped_yaw_deg}
+FORMULAS = (*_FORMULAS, "best-triple")
 
 
 def angles_deg(faces: Faces, convention: str, rows: slice = slice(None)) -> tuple[Array, bool]:
@@ -79,15 +78,24 @@ def angles_deg(faces: Faces, convention: str, rows: slice = slice(None)) -> tupl
     return euler_from_rotation(faces.rotation[rows], convention), False
 
 
+def _canonical_deg(faces: Faces, convention: str, rows: slice) -> Array:
+    """Yaw, pitch, roll of rotations, (B, 3) degrees, whatever angles the file gave."""
+    return np.full((len(range(len(faces))[rows]), 3), np.nan) if faces.rotation is None else euler_from_rotation(faces.rotation[rows], convention)
+
+
 def angle_errors_deg(pair: Matched, *, convention: str, formula: str) -> Array:
     """Absolute errors of yaw, pitch and roll of each face, (N, 3) degrees."""
     errors = np.empty((len(pair), 3))
     middle = ANGLES.index(convention_named(convention).order[1])
     for rows in row_blocks(len(pair), 9):
-        true_deg, _ = angles_deg(pair.truth, convention, rows)
-        predicted_deg, raw = angles_deg(pair.prediction, convention, rows)
-        found = FORMULAS[formula](true_deg, predicted_deg)
-        if formula == "best-triple" or (formula == "wrap" and not raw):
+        if formula == "best-triple":
+            true_deg, predicted_deg = (_canonical_deg(faces, convention, rows) for faces in (pair.truth, pair.prediction))
+            found, raw = best_triple_deg(true_deg, predicted_deg, middle), True
+        else:
+            true_deg, _ = angles_deg(pair.truth, convention, rows)
+            predicted_deg, raw = angles_deg(pair.prediction, convention, rows)
+            found = _FORMULAS[formula](true_deg, predicted_deg)
+        if formula == "wrap" and not raw:
             # the equivalent triple has 180 - middle and the others + 180, which turns a distance e on the circle into 180 - e
             other = 180.0 - found
             other[:, middle] = 180.0 - _on_circle(true_deg[:, middle] + predicted_deg[:, middle])

@@ -11,32 +11,44 @@ from ..errors import InputError, did_you_mean
 from ..geometry.rotations import CONVENTIONS
 from . import landmarks, pose, visibility
 
-__all__ = ["METRICS", "Family", "Parameter"]
+__all__ = ["METRICS", "NO_METRICS", "Family", "Parameter"]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A metric parameter: one of `choices`, or where there are none a positive number, at most `maximum`, maybe `whole`."""
+    """A metric parameter: one of `choices`, or where there are none a positive number, at most `maximum`, maybe `whole`.
+
+    A `percentage` of at most 1 is taken for a share and refused; `elsewhere` says of values that are no choice where to look.
+    """
 
     choices: tuple[str, ...] = ()
     default: Any = None
     required: bool = False
     maximum: float = math.inf
     whole: bool = False
+    percentage: bool = False
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, text: str, where: str) -> Any:
         if self.choices:
+            if text in self.elsewhere:
+                raise InputError(f"{where} {text!r}: {self.elsewhere[text]}.")
             if text not in self.choices:
                 raise InputError(f"{where} {text!r}: {did_you_mean(text, self.choices)}")
             return text
         try:
+            if not text.isascii() or "_" in text:  # which Python reads
+                raise ValueError
             value = float(text)
         except ValueError:
             raise InputError(f"{where} {text!r} is no number.") from None
         if not math.isfinite(value) or value <= 0:
             raise InputError(f"{where} must be a positive number, got {text}.")
         if value > self.maximum:
-            raise InputError(f"{where} must be at most {self.maximum:g}, got {text}{': a percentage?' if self.maximum == 1 else ''}.")
+            guess = f": a percentage? {self.show(value / 100)} is the share" if self.maximum == 1 and value <= 100 else ""
+            raise InputError(f"{where} must be at most {self.maximum:g}, got {text}{guess}.")
+        if self.percentage and value <= 1:
+            raise InputError(f"{where} is in percent, got {text}: did you mean {self.show(100 * value)}?")
         if self.whole and value != int(value):
             raise InputError(f"{where} must be a whole number, got {text}.")
         return int(value) if self.whole else value
@@ -98,7 +110,16 @@ _NORM = Parameter(choices=landmarks.NORMS, required=True)
 _THRESHOLD = Parameter(required=True, maximum=1000.0)  # percent of a length of the face
 _VIEW = Parameter(choices=visibility.VIEWS, default="occluded")
 _OCCLUDED_FROM = Parameter(required=True, maximum=1.0)
+_ALIGNED = (
+    "taking a rotation away is a matter of the protocol, not of the formula: score by one whose name ends in -aligned "
+    "(`hpbench protocols list`), where formula=best-triple is the authors'"
+)
 _BINS = Parameter(default=15, maximum=100.0, whole=True)
+
+NO_METRICS = {  # names that are looked for among the metrics -> where to look instead
+    "ced": "the cumulative error curve is a figure, not a number: `hpbench.metrics.curves` computes it from the per-face errors of a "
+    "record, and its numbers are auc(below=...) and fr(above=...)",
+}
 
 METRICS: dict[str, Family] = {
     f.name: f
@@ -116,7 +137,7 @@ METRICS: dict[str, Family] = {
             parameters={
                 "angle": Parameter(choices=("mean", *pose.ANGLES), default="mean"),
                 "convention": _CONVENTION,
-                "formula": Parameter(choices=tuple(pose.FORMULAS), default="wrap"),
+                "formula": Parameter(choices=tuple(pose.FORMULAS), default="wrap", elsewhere={"aligned": _ALIGNED}),
                 "mean": _OVER_FACES,
             },
         ),
@@ -191,7 +212,7 @@ METRICS: dict[str, Family] = {
             of_decisions=visibility.recall,
             worst=0.0,
             example="recall(precision=80)",
-            parameters={"precision": Parameter(maximum=100.0), "threshold": Parameter(maximum=1.0), "view": _VIEW},
+            parameters={"precision": Parameter(maximum=100.0, percentage=True), "threshold": Parameter(maximum=1.0), "view": _VIEW},
             one_of=("precision", "threshold"),
         ),
         Family(

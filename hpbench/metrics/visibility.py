@@ -47,6 +47,7 @@ Traps
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,8 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
+
+_SAME = 1e-7  # float32's resolution: P(occluded) = 1 - 0.9 is on the threshold 0.1, however it was stored
 
 VIEWS = ("occluded", "external", "self")
 
@@ -220,7 +223,7 @@ def precision_recall_curve(truth: Faces, prediction: Faces, view: str = "occlude
 
 def precision(decisions: Decisions, *, threshold: float) -> Estimator:
     """Share of the occluded among the points called occluded at a fixed threshold of P(occluded), percent."""
-    return _mean(decisions, 100.0 * decisions.positive, _called(decisions, threshold))
+    return replace(_mean(decisions, 100.0 * decisions.positive, _called(decisions, threshold)), labels_weigh=False)
 
 
 def brier(decisions: Decisions) -> Estimator:
@@ -261,12 +264,12 @@ def _binned(decisions: Decisions, bins: int) -> tuple[npt.NDArray[np.int64], Arr
     """Bin of each decision, (0, 1/bins], ..., the first with 0 in it, and P(occluded) - label; those of failed faces: `bins` and 1."""
     charged = np.isinf(decisions.visible)
     occluded = np.where(charged, 0.0, 1.0 - decisions.visible)
-    index = np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], occluded, side="left")
+    index = np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1] + _SAME, occluded, side="left")
     return np.where(charged, bins, index), np.where(charged, 1.0, occluded - decisions.positive)
 
 
 def _called(decisions: Decisions, threshold: float) -> npt.NDArray[np.bool_]:
-    return np.asarray(1.0 - decisions.visible >= threshold)
+    return np.asarray(1.0 - decisions.visible >= threshold - _SAME)
 
 
 def _mean(decisions: Decisions, values: npt.NDArray[np.floating[Any]], counted: npt.NDArray[np.bool_]) -> Sums:

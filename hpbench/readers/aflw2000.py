@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -24,8 +25,10 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
+from .derived_pose import derived_rotation
 from .files.sources import DataFile, find_by_name, how_to_obtain
 from .fitted3d import Fitted3D
+from .table_dataset import DERIVED_POSE
 
 __all__ = ["AFLW2000"]
 
@@ -35,7 +38,7 @@ _PAIR = re.compile(r"image\d{5}\.(jpg|mat)")
 _REANNOTATED = "AFLW2000-3D-Reannotated.pts68.npy"
 _NEW_POSE = "AFLW2000-3D-new.pose.npy"
 _TABLES: dict[str, tuple[int, ...]] = {_REANNOTATED: (2, 68), _NEW_POSE: ()}  # name -> shape of one row
-LABELS = ("original", "reannotated")
+LABELS = ("original", "reannotated", DERIVED_POSE)
 
 
 class AFLW2000(Fitted3D):
@@ -59,7 +62,7 @@ class AFLW2000(Fitted3D):
             )
 
     def found_ids(self, split: str = "", labels: str = "") -> list[str]:
-        if self._labels(labels) == "reannotated" and _REANNOTATED not in self._tables:
+        if self._labels(labels) != "original" and _REANNOTATED not in self._tables:
             return []
         return [i for i in self.ids(split) if i in self._mats]
 
@@ -67,19 +70,29 @@ class AFLW2000(Fitted3D):
         return sorted(set(self._mats) - set(self.all_ids()))
 
     def truth_of(self, ids: list[str], labels: str = "") -> Faces:
-        """Rotation with the raw angles, 68 points, boxes; attributes ``abs_yaw_deg`` (and ``abs_yaw_new_deg``)."""
+        """Rotation with the raw angles, 68 points, boxes; attributes ``abs_yaw_deg`` (and ``abs_yaw_new_deg``).
+
+        ``derived-pose`` has the re-annotated points, and the rotation that they and the mean face give; its subsets are by the yaw
+        of the files all the same.
+        """
         labels = self._labels(labels)
-        if labels == "reannotated" and _REANNOTATED not in self._tables:
+        if labels != "original" and _REANNOTATED not in self._tables:
             raise MissingDataError(f"{self.card.id}: {_REANNOTATED} lies in none of the data roots.\n{how_to_obtain(self.card)}")
         if not ids:
             raise InputError(f"{self.card.id}: no faces with {labels} labels.")
         points = self.fitted_points(ids) if labels == "original" else np.swapaxes(self._rows(_REANNOTATED, ids), 1, 2)
         attributes = {"abs_yaw_new_deg": np.abs(self._rows(_NEW_POSE, ids))} if _NEW_POSE in self._tables else {}
-        return self.fitted_faces(ids, points, self.card.scheme, attributes)
+        faces = self.fitted_faces(ids, points, self.card.scheme, attributes)
+        if labels != DERIVED_POSE:
+            return faces
+        assert faces.box_xyxy_px is not None
+        version = str(self.card.options.get("derived_pose_mean_face", ""))
+        rotation = derived_rotation(points, self.card.scheme, faces.box_xyxy_px, version)
+        return replace(faces, rotation=rotation, euler_deg=None, convention=None)
 
     def _labels(self, labels: str) -> str:
         if labels not in ("", *LABELS):
-            raise InputError(f"{self.card.id} has labels {' and '.join(LABELS)}, not {labels!r}.")
+            raise InputError(f"{self.card.id} has labels {', '.join(LABELS)}, not {labels!r}.")
         return labels or LABELS[0]
 
     @cached_property

@@ -12,29 +12,19 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..geometry.camera import crop_camera, solve_pnp
-from ..geometry.mean_face import MEAN_FACE_SHA256, MEAN_FACE_VERSION, mean_face_68, mean_face_sha256
-from ..landmarks import MAPS, SCHEMES, map_landmarks, scheme_named
+from ..geometry.mean_face import MEAN_FACE_SHA256, MEAN_FACE_VERSION, mean_face, mean_face_sha256
+from ..landmarks import SCHEMES, map_landmarks
 
-__all__ = ["derived_rotation", "mean_face_for"]
+__all__ = ["derived_rotation"]
 
 Array = npt.NDArray[np.float64]
 
-# points that move little with expression and do not slide along a contour: brows, nose, eye corners (of the 68)
+# points that move little with expression and do not slide along a contour: brows, nose, eye corners (of the 68).  Where the
+# jaw is that of fixed points (ibug68-fixed) all 68 are taken: it holds the pitch, which the upper face alone leaves loose.
 _STABLE_68 = (17, 21, 22, 26, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45)
 
 
-def mean_face_for(scheme: str) -> Array:
-    """The mean face in a landmark scheme, (L, 3) millimetres; NaN for points it has nothing for."""
-    face = mean_face_68()
-    scheme_named(scheme)
-    if SCHEMES[scheme].n_points == 68:
-        return face
-    if ("ibug68-fixed", scheme) not in MAPS:
-        raise InputError(f"there is no mean face for the landmark scheme {scheme}.")
-    return map_landmarks(face, "ibug68-fixed", scheme)
-
-
-def derived_rotation(landmarks: Array, scheme: str, box_xyxy_px: Array, mean_face: str) -> Array:
+def derived_rotation(landmarks: Array, scheme: str, box_xyxy_px: Array, version: str) -> Array:
     """Rotations from landmarks.
 
     Parameters
@@ -44,8 +34,8 @@ def derived_rotation(landmarks: Array, scheme: str, box_xyxy_px: Array, mean_fac
     scheme : str
     box_xyxy_px : (N, 4) array
         The face boxes; the camera sees the box enlarged by 30 % a side (`hpbench.geometry.camera.crop_camera`).
-    mean_face : str
-        The version the card states.
+    version : str
+        Of the mean face: the one that the card states.
 
     Returns
     -------
@@ -58,13 +48,13 @@ def derived_rotation(landmarks: Array, scheme: str, box_xyxy_px: Array, mean_fac
     """
     if mean_face_sha256() != MEAN_FACE_SHA256:
         raise InputError(f"the mean face {MEAN_FACE_VERSION!r} was changed without a new version: its derived labels would move.")
-    if mean_face != MEAN_FACE_VERSION:
-        raise InputError(f"pose labels derived with mean face {mean_face!r} cannot be made here, where it is {MEAN_FACE_VERSION!r}.")
+    if version != MEAN_FACE_VERSION:
+        raise InputError(f"pose labels derived with mean face {version!r} cannot be made here, where it is {MEAN_FACE_VERSION!r}.")
     points = np.asarray(landmarks, dtype=np.float64)
     if scheme == "wflw98":
         points, scheme = map_landmarks(points, "wflw98", "ibug68-contour"), "ibug68-contour"
-    face = mean_face_for(scheme)
-    if SCHEMES[scheme].n_points == 68:
+    face = mean_face(scheme)
+    if scheme == "ibug68-contour":
         face, points = face[list(_STABLE_68)], points[:, list(_STABLE_68)]
     usable = np.isfinite(face).all(axis=1)
     return solve_pnp(face[usable], points[:, usable], crop_camera(box_xyxy_px))[0]

@@ -15,12 +15,13 @@ import tabulate
 
 from ..catalog import DatasetCard, Protocol, Subset
 from ..faces import Faces
-from ..metrics import Metric, parse_metric
+from ..metrics import Family, Metric, parse_metric
 
-__all__ = ["cited", "dataset_markdown", "failure_charge", "protocol_text", "references"]
+__all__ = ["cited", "dataset_markdown", "failure_charge", "family_charge", "protocol_text", "references"]
 
 _WIDTH = 110
 _INDENT = 12
+_EYES = "; a face without both eyes labelled does not count there, is not charged, and does not make the record partial"
 _PER = {"": "", "all": "the whole set", "person": "each person", "sequence": "each sequence"}
 
 
@@ -63,12 +64,29 @@ def dataset_markdown(card: DatasetCard, protocols: Sequence[Protocol]) -> str:
     return "\n".join(lines)
 
 
-def failure_charge(metric: Metric) -> str:
-    """What a face without a usable prediction is charged, in words."""
+def failure_charge(metric: Metric, protocol: Protocol | None = None) -> str:
+    """What a face without a usable prediction is charged, in words: by a protocol, or whatever the protocol."""
+    unit = metric.family.unit
+    if protocol is not None and metric.text in protocol.failures:
+        return f"{protocol.failures[metric.text]:g} {unit}"
     if metric.pooled:
         return "each point called wrong"
     worst = metric.worst(Faces(sample_id=["face"]))[0]
-    return f"{worst:g} {metric.family.unit}" if np.isfinite(worst) else "diagonal of its norm box"  # no length without a face
+    if not np.isfinite(worst):  # no length without a face
+        box, points = "diagonal of its norm box", "diagonal of its labelled points"
+        return (box if protocol.norm_box else points) if protocol is not None else f"{box}, or where there is none, {points}"
+    return f"an error of {worst:g} {unit}" if metric.whole else f"{worst:g} {unit}"
+
+
+def family_charge(family: Family) -> str:
+    """`failure_charge` of a family, with the formulas that charge something else."""
+    ours = parse_metric(family.example)
+    charge, others = failure_charge(ours), []
+    for formula in family.parameters["formula"].choices if "formula" in family.parameters else ():
+        given = {**{key: family.parameters[key].show(value) for key, value in ours.parameters.items()}, "formula": formula}
+        other = failure_charge(parse_metric(f"{family.name}({','.join(f'{key}={value}' for key, value in given.items())})"))
+        others += [f"formula={formula}: {other}"] * (other != charge)
+    return "; ".join([charge, *others])
 
 
 def references(bibtex: str) -> dict[str, str]:
@@ -97,7 +115,7 @@ def _facts(protocol: Protocol, card: DatasetCard) -> list[tuple[str, str]]:
         ("labels", protocol.labels or "the default ones"),
         ("boxes", f"{protocol.boxes}: {card.boxes[protocol.boxes].description}"),
         ("norm box", f"{protocol.norm_box}: its height, sqrt(w h) or diagonal divides landmark errors" if protocol.norm_box else ""),
-        ("eye norms", "meant, although there are profile faces" if protocol.eye_norms else ""),
+        ("eye norms", f"meant, although there are profile faces{_EYES}" if protocol.eye_norms else ""),
         ("balanced", f"mean of the means of {', '.join(protocol.balance)}" if protocol.balance else ""),
         ("aligned", f"the mean rotation from labels to predictions is taken away from {_PER[protocol.align_by]}" * bool(protocol.align_by)),
         ("intervals", f"resample {f'whole {protocol.cluster_by}s' if protocol.cluster_by else 'faces'}"),
@@ -164,10 +182,9 @@ def _metric_rows(protocol: Protocol) -> list[list[str]]:
     said: set[str] = set()
     for metric in map(parse_metric, dict.fromkeys((protocol.main, *protocol.metrics))):
         family = metric.family
-        charge = f"{protocol.failures[metric.text]:g} {family.unit}" if metric.text in protocol.failures else failure_charge(metric)
         title = family.title if family.name not in said else ""  # said once for metrics that differ in their parameters
         said.add(family.name)
-        rows.append([metric.text, title, family.unit, "higher" if family.higher_is_better else "lower", charge])
+        rows.append([metric.text, title, family.unit, "higher" if family.higher_is_better else "lower", failure_charge(metric, protocol)])
     return rows
 
 

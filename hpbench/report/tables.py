@@ -1,105 +1,240 @@
-"""Tables of records and boards.  Values are rounded only here; CSV and JSON keep every digit."""
+"""Tables of records and boards.  Values are rounded only here; CSV and JSON keep every digit.
+
+A table that is wider than what it is printed on is turned over: a metric a line.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+from ..catalog import protocol_named
+from ..errors import InputError
 from ..leaderboard import Board, Row, find_score
 from ..metrics import parse_metric
 from ..metrics.pose import ANGLES
 from ..records import Record, Score
+from .cells import (
+    NO_VALUE,
+    escape,
+    first_that_fits,
+    harmless,
+    headings_and_shared,
+    labelled_lines,
+    number_text,
+    percent_text,
+    prevalence_line,
+    score_text,
+    speed_text,
+    view_of,
+)
 
-__all__ = ["FORMATS", "boards_text", "records_text"]
+__all__ = ["FORMATS", "WIDTH", "boards_text", "records_text"]
 
 Format = Literal["table", "markdown", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "markdown", "csv", "json")
-_NO_VALUE = "—"
+WIDTH = 140  # of what is no terminal
 
 
-def records_text(records: Sequence[Record]) -> str:
-    """What a run prints: one table a protocol, a line a subset, its notes and failures below."""
-    return "\n\n".join(_record_text(record) for record in records)
+# ------------------------------------------------------------------------------------------------- records
 
 
-def _record_text(record: Record) -> str:
-    import tabulate
+def records_text(records: Sequence[Record], width: int = WIDTH) -> str:
+    """What a run prints: one table a protocol, a line a subset or a metric, what stands beside it and its notes below."""
+    return "\n\n".join(_record_text(record, width) for record in records)
 
-    metrics = [s.metric for s in record.scores]
-    rows = []
-    for name, scores in {"all": record.scores, **record.subsets}.items():
-        by_metric = {s.metric: s for s in scores}
-        cells = [_cell(by_metric.get(m), interval=name == "all") for m in metrics]
-        rows.append([name, scores[0].n_scored, *cells])
-    if record.main.n_failed:
-        rows.insert(
-            1, ["  detected only", record.main.n_scored - record.main.n_failed, *[_number(s.value_detected) for s in record.scores]]
-        )
-    headings, shared = _headings(metrics)
-    table = tabulate.tabulate(rows, ["faces", "n", *headings], tablefmt="simple", disable_numparse=True, stralign="right")
+
+def _record_text(record: Record, width: int) -> str:
     mark = "partial, not ranked" if record.partial else "unverified, not ranked" if record.dataset.verified is False else ""
     title = f"{record.model.label} on {record.protocol.reference}" + (f" ({mark})" if mark else "")
-    lines = [f"{title}; {shared}" if shared else title, table]
+    lines = [
+        first_that_fits(
+            (lambda: _a_line_a_subset(record, title), lambda: _a_line_a_metric(record, title), lambda: _all(record, title)), width
+        )
+    ]
     if record.main.n_failed:
         lines.append(
-            f"{record.main.n_failed} of {record.main.n_scored} faces failed (coverage {_percent(record.coverage)}) and are charged; "
+            f"{record.main.n_failed} of {record.main.n_scored} faces failed (coverage {percent_text(record.coverage)}) and are charged; "
             + "; ".join(f"the first: {f.sample_id}: {f.reason}" for f in record.failures[:1])
         )
-    lines += [f"beside: {text}" for text in _diagnostics(record)]
+    metrics = [s.metric for s in record.scores]
+    for text in (
+        *labelled_lines(record, metrics, record.subsets),
+        *filter(None, (_offset(record), prevalence_line(record, metrics), _parts(record))),
+    ):
+        lines += textwrap.wrap(f"beside: {text}", max(width, 40), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
     lines += [f"note: {note}" for note in record.notes]
     return "\n".join(lines)
 
 
-def _diagnostics(record: Record) -> list[str]:
-    """The unranked numbers of a record, in words."""
+def _rows(record: Record, subsets: Mapping[str, Sequence[Score]]) -> list[tuple[str, int, list[str]]]:
+    """Name, number of faces and cells, a metric each, of the whole, the detected faces and the subsets."""
+    metrics = [s.metric for s in record.scores]
+    rows = []
+    for name, scores in {"all": record.scores, **subsets}.items():
+        by_metric = {s.metric: s for s in scores}
+        rows.append((name, scores[0].n_scored, [score_text(by_metric.get(m), interval=name == "all") for m in metrics]))
+    if record.main.n_failed:
+        detected = [number_text(s.value_detected, s.unit) for s in record.scores]
+        rows.insert(1, ("  detected only", record.main.n_scored - record.main.n_failed, detected))
+    return rows
+
+
+def _a_line_a_subset(record: Record, title: str) -> str:
+    headings, shared = headings_and_shared([s.metric for s in record.scores])
+    rows = [[name, n, *cells] for name, n, cells in _rows(record, record.subsets)]
+    return f"{title}{'; ' * bool(shared)}{shared}\n{_simple(rows, ['faces', 'n', *headings])}"
+
+
+def _a_line_a_metric(record: Record, title: str, subsets: Mapping[str, Sequence[Score]] | None = None) -> str:
+    columns = _rows(record, record.subsets if subsets is None else subsets)
+    names = [f"{s.metric} [{s.unit}]" for s in record.scores]
+    cells = [[name, *(column[2][i] for column in columns)] for i, name in enumerate(names)]
+    rows = [["n", *(str(n) for _, n, _ in columns)], *cells]
+    return f"{title}\n{_simple(rows, ['faces', *(name.strip() for name, _, _ in columns)], first='left')}"
+
+
+def _all(record: Record, title: str) -> str:
+    left_out = f"\n{len(record.subsets)} subsets are not shown: they are in {record.file_name}" if record.subsets else ""
+    return _a_line_a_metric(record, title, {}) + left_out
+
+
+def _simple(rows: Sequence[Sequence[object]], headings: Sequence[str], first: str = "right") -> str:
+    import tabulate
+
+    align = [first, *["right"] * (len(headings) - 1)]
+    return tabulate.tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+# ------------------------------------------------------------------------------------------------- what stands beside
+
+
+def _offset(record: Record) -> str:
+    """The mean rotation from labels to predictions, and whether it still is in the scores."""
     found = record.diagnostics
-    texts = []
-    if "mean_offset_deg" in found:
-        angles = ", ".join(f"{a} {found[f'mean_offset_{a}_deg']:.2f}" for a in ANGLES if f"mean_offset_{a}_deg" in found)
-        texts.append(f"mean rotation from labels to predictions {found['mean_offset_deg']:.2f} deg ({angles})")
-    if "occluded_percent" in found:
-        texts.append(f"{found['occluded_percent']:.2f} % of {found['decisions']:,.0f} points are occluded: the precision of a guess")
-    return texts
+    if "mean_offset_deg" not in found:
+        return ""
+    angles = ", ".join(f"{a} {found[f'mean_offset_{a}_deg']:.2f}" for a in ANGLES if f"mean_offset_{a}_deg" in found)
+    text = f"mean rotation from labels to predictions {found['mean_offset_deg']:.2f} deg ({angles})"
+    try:
+        align_by = protocol_named(record.protocol.id).align_by
+    except InputError:  # a protocol that is not known here
+        align_by = ""
+    if align_by == "all":
+        return f"{text}, which was taken away"
+    return f"{text} over all; taken away was that of each {align_by}, which is another" if align_by else text
 
 
-def boards_text(boards: Sequence[Board], style: Format) -> str:
-    """Boards in a format; JSON is one document, CSV one table, the others one table a board."""
+def _parts(record: Record) -> str:
+    if record.landmark_errors is None or not record.landmark_errors.parts:
+        return ""
+    errors = ", ".join(f"{part} {number_text(value)}" for part, value in record.landmark_errors.parts.items())
+    return f"{record.landmark_errors.metric} by part, %: {errors}"
+
+
+# ------------------------------------------------------------------------------------------------- boards
+
+
+def boards_text(boards: Sequence[Board], style: Format, width: int = WIDTH) -> str:
+    """Boards in a format; JSON is one document, CSV one table, the others one table a board, `width` that of a plain table."""
     if style == "json":
         return json.dumps([_board_data(b) for b in boards], indent=1, allow_nan=False, ensure_ascii=False)
     if style == "csv":
         return _csv(boards)
-    return "\n\n".join(_board_table(b, style) for b in boards)
+    return "\n\n".join(_board_markdown(b) if style == "markdown" else _board_plain(b, width) for b in boards)
 
 
-def _board_table(board: Board, style: Format) -> str:
+def _board_markdown(board: Board) -> str:
     import tabulate
 
-    markdown = style == "markdown"
-    headings, shared = _headings(board.metrics, " " if markdown else "\n")
-    rows = [
+    headings, shared = headings_and_shared(board.metrics, " ")
+    rows = [[escape(str(cell)) for cell in row] for row in _a_line_a_model(board)]
+    columns, align = _board_columns(headings)
+    table = tabulate.tabulate(rows, columns, tablefmt="github", disable_numparse=True, colalign=align)
+    legend = "\n\n".join(map(escape, _legend(board, shared)))
+    return f"### {board.protocol.reference}: {board.protocol.title}\n\n{table}\n\n{legend}"
+
+
+def _board_plain(board: Board, width: int) -> str:
+    import tabulate
+
+    def whole() -> str:
+        headings, shared = headings_and_shared(board.metrics)
+        columns, align = _board_columns(headings)
+        table = tabulate.tabulate(_a_line_a_model(board), columns, tablefmt="simple", disable_numparse=True, colalign=align)
+        return "\n".join([table, *_wrapped(_legend(board, shared), width)])
+
+    def tall() -> str:
+        rows = [row for of_model in board.rows for row in _a_line_a_score(board, of_model)]
+        columns, align = (
+            ["#", "model", "metric", "value", "faces", "coverage", "images/s", "marks"],
+            ["right", "left", "left", *["right"] * 4, "left"],
+        )
+        table = tabulate.tabulate(rows, columns, tablefmt="simple", disable_numparse=True, colalign=align)
+        return "\n".join([table, *_wrapped(_legend(board, ""), width)])
+
+    return f"{board.protocol.reference}: {board.protocol.title}\n{first_that_fits((whole, tall), width)}"
+
+
+def _board_columns(headings: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Headings of a board with a line a model, and how its columns are aligned."""
+    return ["#", "model", *headings, "faces", "coverage", "images/s", "marks"], ["right", "left", *["right"] * (len(headings) + 3), "left"]
+
+
+def _a_line_a_model(board: Board) -> list[list[object]]:
+    return [
         [
-            row.rank or _NO_VALUE,
-            _escape(row.record.model.label) if markdown else row.record.model.label,
-            *[_cell(find_score(row.record, m), interval=i == 0) for i, m in enumerate(board.metrics)],
+            row.rank or NO_VALUE,
+            row.record.model.label,
+            *[score_text(find_score(row.record, m), interval=i == 0) for i, m in enumerate(board.metrics)],
             row.record.main.n_scored,
-            _percent(row.record.coverage),
-            _speed(row.record),
-            _escape(", ".join(row.marks)) if markdown else ", ".join(row.marks),
+            percent_text(row.record.coverage),
+            speed_text(row.record),
+            ", ".join(row.marks),
         ]
         for row in board.rows
     ]
-    columns = ["#", "model", *headings, "faces", "coverage", "images/s", "marks"]
-    left = ["right", "left", *["right"] * (len(headings) + 3), "left"]
-    table = tabulate.tabulate(rows, columns, tablefmt="github" if markdown else "simple", disable_numparse=True, colalign=left)
-    title = f"{board.protocol.reference}: {board.protocol.title}"
-    legend = (
-        f"{shared} where it applies. " if shared else ""
-    ) + f"95 % intervals; failed faces are charged; {_NO_VALUE} is not ranked."
-    return f"### {title}\n\n{table}\n\n{legend}" if markdown else f"{title}\n{table}\n{legend}"
+
+
+def _a_line_a_score(board: Board, row: Row) -> list[list[object]]:
+    """The lines of one model; its marks stand below one another, those too many on the last line."""
+    record, last = row.record, len(board.metrics) - 1
+    lines: list[list[object]] = []
+    for i, metric in enumerate(board.metrics):
+        start = [row.rank or NO_VALUE, record.model.label] if i == 0 else ["", ""]
+        end = [record.main.n_scored, percent_text(record.coverage), speed_text(record)] if i == 0 else ["", "", ""]
+        score = score_text(find_score(record, metric), interval=i == 0)
+        lines.append(
+            [
+                *start,
+                f"{metric} [{parse_metric(metric).family.unit}]",
+                score,
+                *end,
+                ", ".join(row.marks[i:] if i == last else row.marks[i : i + 1]),
+            ]
+        )
+    return lines
+
+
+def _legend(board: Board, shared: str) -> list[str]:
+    """What is said below a board: of all its rows, or of the models that it holds for."""
+    start = f"{shared} where it applies. " if shared else ""
+    said: dict[str, list[str]] = {}
+    for row in board.rows:
+        known = [m for m in board.metrics if find_score(row.record, m)]
+        for text in (*labelled_lines(row.record, known, {}), prevalence_line(row.record, known)):
+            said.setdefault(text, []).append(row.record.model.label)
+    beside = [text if len(of) == len(board.rows) else f"{', '.join(of)}: {text}" for text, of in said.items() if text]
+    return [f"{start}95 % intervals; failed faces are charged; {NO_VALUE} is not ranked.", *beside]
+
+
+def _wrapped(lines: Iterable[str], width: int) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, max(width, 40), break_on_hyphens=False, break_long_words=False)]
 
 
 def _board_data(board: Board) -> dict[str, Any]:
@@ -120,6 +255,7 @@ def _row_data(row: Row) -> dict[str, Any]:
         "marks": list(row.marks),
         "scores": [asdict(s) for s in record.scores],
         "coverage": record.coverage,
+        "diagnostics": record.diagnostics,
         "timing": record.timing,
         "date": record.date,
     }
@@ -129,77 +265,18 @@ def _csv(boards: Sequence[Board]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     score_columns = ["metric", "value", "ci95_low", "ci95_high", "unit", "n_scored", "n_failed", "n_unlabelled", "value_detected"]
-    writer.writerow(["protocol", "rank", "model", "version", *score_columns, "coverage", "images_per_s", "marks"])
+    writer.writerow(["protocol", "rank", "model", "version", *score_columns, "prevalence_percent", "coverage", "images_per_s", "marks"])
     for board in boards:
+        views = {metric: view_of(metric) for metric in board.metrics}
         for row in board.rows:
             record, timing = row.record, row.record.timing or {}
             for s in record.scores:
                 low, high = s.ci95 or (None, None)
-                metric, unit = _harmless(s.metric), _harmless(s.unit)
+                metric, unit = harmless(s.metric), harmless(s.unit)
                 cells = [metric, s.value, low, high, unit, s.n_scored, s.n_failed, s.n_unlabelled, s.value_detected]
-                start = [board.protocol.reference, row.rank, _harmless(record.model.label), _harmless(record.model.version)]
+                cells.append(record.diagnostics.get(f"{views.get(s.metric)}_percent"))
+                start = [board.protocol.reference, row.rank, harmless(record.model.label), harmless(record.model.version)]
                 speed = timing.get("images_per_s")
                 speed = speed if isinstance(speed, (int, float)) else None
-                writer.writerow([*start, *cells, record.coverage, speed, "; ".join(row.marks)])
+                writer.writerow([*start, *cells, record.coverage, speed, harmless("; ".join(row.marks))])
     return out.getvalue().rstrip("\n")
-
-
-def _headings(metrics: Sequence[str], separator: str = "\n") -> tuple[list[str], str]:
-    """Column headings (name, parameters, unit) and the parameters that all columns share, which are said once.
-
-    Headings and shared parameters together are the metric texts: nothing is lost.
-    """
-    parameters = {m: [f"{k}={p.show(v)}" for k, v, p in _shown(m)] for m in metrics}
-    shared = [p for p in dict.fromkeys(sum(parameters.values(), [])) if _is_shared(p, metrics, parameters)]
-    headings = []
-    for metric in metrics:
-        own = [p for p in parameters[metric] if p not in shared]
-        headings.append(separator.join([metric.partition("(")[0], *own, f"[{parse_metric(metric).family.unit}]"]))
-    return headings, ", ".join(shared)
-
-
-def _shown(metric: str) -> list[tuple[str, Any, Any]]:
-    found = parse_metric(metric)
-    table = found.family.parameters
-    return [(k, v, table[k]) for k, v in found.parameters.items() if table[k].required or v != table[k].default]
-
-
-def _is_shared(parameter: str, metrics: Sequence[str], parameters: dict[str, list[str]]) -> bool:
-    key = parameter.partition("=")[0]
-    having = [m for m in metrics if key in parse_metric(m).family.parameters]
-    return len(having) > 1 and all(parameter in parameters[m] for m in having)
-
-
-def _cell(score: Score | None, *, interval: bool) -> str:
-    if score is None:
-        return ""
-    if not interval or score.value is None:
-        return _number(score.value)
-    if score.ci95 is None:
-        return f"{_number(score.value)} [no interval]"
-    return f"{_number(score.value)} [{_number(score.ci95[0])}, {_number(score.ci95[1])}]"
-
-
-def _number(value: float | None) -> str:
-    return _NO_VALUE if value is None else f"{value:.2f}"
-
-
-def _percent(share: float | None) -> str:
-    if share is None:
-        return _NO_VALUE
-    text = f"{100 * share:.1f} %"
-    return "99.9 %" if text == "100.0 %" and share < 1 else text  # never rounded up to complete
-
-
-def _speed(record: Record) -> str:
-    speed = (record.timing or {}).get("images_per_s")
-    return f"{speed:.0f}" if isinstance(speed, (int, float)) and speed >= 10 else f"{speed:.1f}" if isinstance(speed, (int, float)) else ""
-
-
-def _escape(text: str) -> str:
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
-
-
-def _harmless(text: str) -> str:
-    """A spreadsheet would run a cell that begins like a formula."""
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r\n") else text

@@ -1,0 +1,59 @@
+"""Labels of a posed head: projections, boxes and three-way visibility by rays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..geometry.camera import project
+from .labels import EXTERNAL, SELF, VISIBLE
+from .raycast import TriangleSoup
+from .tracing import Tracer
+
+__all__ = ["clipped_box", "points_px", "tight_box", "visibility"]
+
+Array = npt.NDArray[Any]
+
+# A point is hidden when something lies more than this before it: what is nearer is the skin that the point itself is on
+# (closed lids and lips overlap, the jaw turns away slowly).  Chosen by eye: 3 mm called closed lids and frontal jaws hidden.
+_SLACK_M, _JAW_SLACK_M = 0.005, 0.010
+_THING_SLACK_M = 0.0003  # a mask lies on the skin, and what lies before the point by any length hides it
+_JAW = 17
+
+
+def points_px(points_camera_m: Array, camera_px: Array) -> Array:
+    """Pixels (N, 2) of points (N, 3) in the camera frame."""
+    return project(points_camera_m, np.eye(3), np.zeros(3), camera_px)
+
+
+def tight_box(points: Array) -> Array:
+    """x0, y0, x1, y1 of points (N, 2)."""
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def clipped_box(box_xyxy_px: Array, size_px: int) -> Array:
+    """The part of a box that lies in the picture, whose edges are half a pixel outside its outermost centres."""
+    return np.clip(box_xyxy_px, -0.5, size_px - 0.5)
+
+
+def visibility(points_camera_m: Array, head: TriangleSoup, tracer: Tracer) -> Array:
+    """Three-way visibility (68,) uint8 of points in the camera frame.
+
+    Parameters
+    ----------
+    points_camera_m : (68, 3) array
+        The first 17 are the jaw.
+    head : TriangleSoup
+        The bust alone: what it hides is self-occluded.
+    tracer : Tracer
+        Of everything; gaps in hair are passed and lashes hide nothing.
+    """
+    slack = np.where(np.arange(len(points_camera_m)) < _JAW, _JAW_SLACK_M, _SLACK_M)
+    distance = np.linalg.norm(points_camera_m, axis=1)
+    rays = points_camera_m / distance[:, None]
+    by_self = head.blocked(np.zeros(3), rays, distance - slack)
+    first, foreign = tracer.first(rays)
+    by_any = first < distance - np.where(foreign, _THING_SLACK_M, slack)
+    return np.where(by_self, SELF, np.where(by_any, EXTERNAL, VISIBLE)).astype(np.uint8)
