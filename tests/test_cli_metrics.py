@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from miniatures.aflw2000 import draw_aflw2000
+from miniatures.cofw import drawn_images, drawn_labels, write_cofw
 
+import hpbench
+import hpbench.errors
 from hpbench.catalog import dataset_card, split_ids
 from hpbench.readers import load
 
@@ -91,6 +96,27 @@ def test_a_metric_of_a_kind_that_is_not_scored_is_told(folder: Path) -> None:
     assert told[0].endswith("is not scored, the predictions hold no pose.")
 
 
+def test_a_view_that_the_labels_do_not_have_is_refused_before_a_model_runs(tmp_path: Path) -> None:
+    phis, boxes = drawn_labels(4, seed=3)
+    write_cofw(tmp_path / "COFW_test_color.mat", phis, boxes, drawn_images(4, seed=3))
+    dataset = hpbench.load("cofw", tmp_path)
+
+    class Guess(hpbench.Model):
+        calls = 0
+
+        def predict(self, images: list[np.ndarray], boxes_xyxy_px: np.ndarray) -> hpbench.Faces:
+            Guess.calls += 1
+            return hpbench.Faces(visibility=np.random.default_rng(0).random((len(images), 29)))
+
+    for metric in ("ap(view=self)", "ece(bins=10,view=external)"):
+        with pytest.raises(hpbench.errors.InputError) as caught:
+            hpbench.run(Guess(), dataset, out=tmp_path / "out", metrics=metric)
+        told = f"--metric {metric}: the labels of cofw do not tell external from self-occlusion: leave the view out."
+        assert str(caught.value) == told and Guess.calls == 0
+    (record,) = hpbench.run(Guess(), dataset, out=tmp_path / "out", metrics="ece(bins=10)")
+    assert record.score("ece(bins=10)").value is not None and "self_percent" not in record.diagnostics
+
+
 def test_a_file_without_rows(folder: Path) -> None:
     (folder / "empty.csv").write_text("# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n")
     for protocol in ((), ("--protocol", "aflw2000/pose-2000")):
@@ -121,3 +147,29 @@ def test_errors_landmark_by_landmark_add_up(folder: Path) -> None:
     assert len(found["points"]) == 68 and len(found["parts"]) > 3
     assert [*found["points"], *found["parts"].values()] == pytest.approx([scores[found["metric"]]] * (68 + len(found["parts"])))
     assert scores["distance_px"] == pytest.approx(2.0 * 2.0**0.5, abs=1e-6)
+
+
+def test_a_table_keeps_to_the_width_of_the_terminal(folder: Path) -> None:
+    """Of a terminal of 60 columns; what is no terminal has its own width, whatever COLUMNS says."""
+    command = [
+        sys.executable,
+        "-m",
+        "hpbench",
+        "score",
+        "pred.csv",
+        "-d",
+        "aflw2000",
+        "--data",
+        "faces",
+        "-o",
+        "wide",
+        "--protocol",
+        "pose-2000",
+    ]
+    piped = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "COLUMNS": "60"}).stdout
+    assert 60 < max(map(len, piped.splitlines())) <= 140
+    shown = subprocess.run(
+        [sys.executable, "-c", "import sys, hpbench.cli.common as c; sys.stdout.isatty = lambda: True; print(c.terminal_width())"],
+        capture_output=True, text=True, env={**os.environ, "COLUMNS": "60"},
+    ).stdout  # fmt: skip
+    assert shown == "60\n"

@@ -21,20 +21,20 @@ class Damage:
     ----------
     defocus_px : float, standard deviation of a Gaussian
     motion_px, motion_deg : float, length and direction of a streak
-    resolution : float, share of the pixels along a side that the sensor had
-    shot, read : float, noise in grey levels: its variance is ``shot * value + read^2``
+    resolution_share : float, share of the pixels along a side that the sensor had
+    noise_shot, noise_read : float, noise in grey levels: its variance is ``noise_shot * value + noise_read^2``
     grey : bool
-    jpeg : int, quality; 100 is no file
+    jpeg_quality : int, quality; 100 is no file
     """
 
     defocus_px: float = 0.0
     motion_px: float = 0.0
     motion_deg: float = 0.0
-    resolution: float = 1.0
-    shot: float = 0.0
-    read: float = 0.0
+    resolution_share: float = 1.0
+    noise_shot: float = 0.0
+    noise_read: float = 0.0
     grey: bool = False
-    jpeg: int = 100
+    jpeg_quality: int = 100
 
 
 def draw_damage(rng: np.random.Generator, *, heavy: bool = False) -> Damage:
@@ -47,11 +47,11 @@ def draw_damage(rng: np.random.Generator, *, heavy: bool = False) -> Damage:
         defocus_px=float(rng.uniform(0.3, 2.0)) if blurred else 0.0,
         motion_px=float(rng.uniform(2.0, 9.0)) if moved else 0.0,
         motion_deg=float(rng.uniform(0, 180)),
-        resolution=float(rng.uniform(0.14, 0.4) if heavy else rng.uniform(0.25, 0.8)) if small else 1.0,
-        shot=float(rng.uniform(0, 0.6)) * noisy,
-        read=float(rng.uniform(5, 16) if heavy else rng.uniform(0, 6)) * noisy,
+        resolution_share=float(rng.uniform(0.14, 0.4) if heavy else rng.uniform(0.25, 0.8)) if small else 1.0,
+        noise_shot=float(rng.uniform(0, 0.6)) * noisy,
+        noise_read=float(rng.uniform(5, 16) if heavy else rng.uniform(0, 6)) * noisy,
         grey=bool(rng.random() < 0.1),
-        jpeg=int(rng.integers(30, 96)) if rng.random() < 0.7 else 100,
+        jpeg_quality=int(rng.integers(30, 96)) if rng.random() < 0.7 else 100,
     )
 
 
@@ -66,18 +66,18 @@ def damaged(picture: Array, damage: Damage, rng: np.random.Generator) -> Array:
         values = cv2.GaussianBlur(values, (0, 0), damage.defocus_px * unit)
     if damage.motion_px:
         values = cv2.filter2D(values, -1, _streak(damage.motion_px * unit, damage.motion_deg), borderType=cv2.BORDER_REFLECT)
-    if damage.resolution < 1:
-        small = max(int(size * damage.resolution), 8)
+    if damage.resolution_share < 1:
+        small = max(int(size * damage.resolution_share), 8)
         values = cv2.resize(values, (small, small), interpolation=cv2.INTER_AREA)
         values = cv2.resize(values, (size, size), interpolation=cv2.INTER_CUBIC).clip(0, 255)
-    if damage.shot or damage.read:
+    if damage.noise_shot or damage.noise_read:
         noise = rng.standard_normal(values.shape, dtype=np.float32)
-        values = values + noise * np.sqrt(damage.shot * values + damage.read**2)
+        values = values + noise * np.sqrt(damage.noise_shot * values + damage.noise_read**2)
     if damage.grey:
         values = np.repeat(values @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
     out = (values + 0.5).clip(0, 255).astype(np.uint8)
-    if damage.jpeg < 100:
-        _, file = cv2.imencode(".jpg", out[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, damage.jpeg])
+    if damage.jpeg_quality < 100:
+        _, file = cv2.imencode(".jpg", out[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, damage.jpeg_quality])
         out = np.ascontiguousarray(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1])
     return out
 

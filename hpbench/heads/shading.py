@@ -81,7 +81,8 @@ def illuminate(hits: Hits, colour: Array, gloss: Array, rough: Array, light: Lig
         Bends the normals of hair.
     """
     hair = np.flatnonzero(_HAIR[hits.part])
-    normal, view = _hair_normals(hits, hair, noise), hits.view
+    bend = _hair_bend(hits.fields[hair], noise)
+    normal, view = _hair_normals(hits, hair, bend), hits.view
     soft = _SOFT[hits.part]
     wrap = np.where(soft[:, None], np.array([0.32, 0.14, 0.09], _F32), _F32(0.03))  # blood lets red light through
     openness = _openness(hits)
@@ -96,7 +97,7 @@ def illuminate(hits: Hits, colour: Array, gloss: Array, rough: Array, light: Lig
         half = units(direction + view)
         specular += (gloss * _lobe(normal, view, half, rough) * np.clip(cosine[:, 0], 0, 1))[:, None] * share * tone
         if len(hair):
-            shine = 0.16 * _hair_shine(hits.strand[hair], half[hair]) * np.clip(cosine[hair, 0] + 0.25, 0, 1)
+            shine = 0.12 * _hair_shine(hits.strand[hair], half[hair], bend) * np.clip(cosine[hair, 0] + 0.25, 0, 1)
             tint = 0.4 + 0.6 * colour[hair] / (colour[hair].max(axis=1, keepdims=True) + 1e-6)
             specular[hair] += shine[:, None] * share[hair] * tone * tint
     rim = np.square(np.square(1 - np.clip(dots(normal, view), 0, 1)))
@@ -115,14 +116,17 @@ def _openness(hits: Hits) -> Array:
     return np.where(inside, 0.7 * smoothstep(-0.095, -0.135, depth) + 0.06, openness)[:, None].astype(_F32)
 
 
-def _hair_normals(hits: Hits, hair: Array, noise: Noise) -> Array:
-    """Normals with those of hair bent across the strands, so that a smooth shell does not shine like a helmet."""
+def _hair_bend(fields: Array, noise: Noise) -> Array:
+    """How far (H,) strands lean out of the smooth shell, so that it does not shine like a helmet."""
+    return 0.55 * hair_strands(fields, noise, 0.004, 23.0) + 0.35 * hair_strands(fields, noise, 0.0015, 27.0)
+
+
+def _hair_normals(hits: Hits, hair: Array, bend: Array) -> Array:
+    """Normals (M, 3) with those of hair bent across the strands."""
     if not len(hair):
         return hits.normal
-    normal, fields, strand = hits.normal.copy(), hits.fields[hair], hits.strand[hair]
-    across = np.cross(strand, normal[hair])
-    bend = 0.55 * hair_strands(fields, noise, 0.004, 23.0) + 0.35 * hair_strands(fields, noise, 0.0015, 27.0)
-    normal[hair] = units(normal[hair] + bend[:, None] * across)
+    normal = hits.normal.copy()
+    normal[hair] = units(normal[hair] + bend[:, None] * np.cross(hits.strand[hair], normal[hair]))
     return normal
 
 
@@ -136,9 +140,9 @@ def _lobe(normal: Array, view: Array, half: Array, rough: Array) -> Array:
     return np.asarray(fresnel * np.minimum(lobe, 60.0) * 0.25)
 
 
-def _hair_shine(strand: Array, half: Array) -> Array:
-    """Highlight (H,) of fibres: brightest where the bisector of light and view is square to the direction of growth."""
-    cosine = dots(units(strand), half)
+def _hair_shine(strand: Array, half: Array, bend: Array) -> Array:
+    """Highlight (H,) of fibres: brightest where the bisector of light and view is square to the strand."""
+    cosine = dots(units(strand), half) + 0.3 * bend
     return np.clip(1 - cosine**2, 0, 1) ** 24
 
 

@@ -139,10 +139,10 @@ class Studio:
             filed = damaged(picture, damage, rng["photograph"])
         yaw_deg, pitch_deg, roll_deg = _upright_euler_deg(crop_ray)
         attributes: dict[str, str | float] = {
-            "skin_tone": skin_tone(look.melanin),
+            "skin": skin_tone(look.melanin),
             "melanin": look.melanin,
-            "age_group": age_group(person.age),
-            "age": person.age,
+            "age": age_group(person.age),
+            "age_parameter": person.age,
             "sex": person.female,
             "hair": outfit.look.hair_kind,
             "beard": look.beard,

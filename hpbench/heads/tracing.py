@@ -164,7 +164,7 @@ def _in_gap(hits: Hits, look: Look, noise: Noise) -> Array:
     if len(locks):
         place = hits.fields[locks][:, COLUMN["place"]]
         gaps = noise(place * np.array([1.0, 0.12, 1.0], np.float32), 0.0025, 3.0)
-        out[locks] = gaps < smoothstep(-0.05, 0.22, place[:, 1]) * 1.2 - 0.75
+        out[locks] = gaps < smoothstep(-0.05, 0.15, place[:, 1]) * 1.3 - 0.75
     lashes = np.flatnonzero(hits.part == Part.LASHES)
     if len(lashes):
         place = hits.fields[lashes][:, COLUMN["place"]]

@@ -170,13 +170,7 @@ def _board_plain(board: Board, width: int) -> str:
         return "\n".join([table, *_wrapped(_legend(board, shared), width)])
 
     def tall() -> str:
-        rows = [row for of_model in board.rows for row in _a_line_a_score(board, of_model)]
-        columns, align = (
-            ["#", "model", "metric", "value", "faces", "coverage", "images/s", "marks"],
-            ["right", "left", "left", *["right"] * 4, "left"],
-        )
-        table = tabulate.tabulate(rows, columns, tablefmt="simple", disable_numparse=True, colalign=align)
-        return "\n".join([table, *_wrapped(_legend(board, ""), width)])
+        return "\n".join([*_a_line_a_score(board, width), *_wrapped(_legend(board, ""), width)])
 
     return f"{board.protocol.reference}: {board.protocol.title}\n{first_that_fits((whole, tall), width)}"
 
@@ -201,23 +195,22 @@ def _a_line_a_model(board: Board) -> list[list[object]]:
     ]
 
 
-def _a_line_a_score(board: Board, row: Row) -> list[list[object]]:
-    """The lines of one model; its marks stand below one another, those too many on the last line."""
-    record, last = row.record, len(board.metrics) - 1
-    lines: list[list[object]] = []
-    for i, metric in enumerate(board.metrics):
-        start = [row.rank or NO_VALUE, record.model.label] if i == 0 else ["", ""]
-        end = [record.main.n_scored, percent_text(record.coverage), speed_text(record)] if i == 0 else ["", "", ""]
-        score = score_text(find_score(record, metric), interval=i == 0)
-        lines.append(
-            [
-                *start,
-                f"{metric} [{parse_metric(metric).family.unit}]",
-                score,
-                *end,
-                ", ".join(row.marks[i:] if i == last else row.marks[i : i + 1]),
-            ]
-        )
+def _a_line_a_score(board: Board, width: int) -> list[str]:
+    """A line or more for what each model is, then a line a metric."""
+    names = {m: f"{m} [{parse_metric(m).family.unit}]" for m in board.metrics}
+    column, lines = max(map(len, names.values())), []
+    for row in board.rows:
+        record = row.record
+        images_per_s = speed_text(record)
+        facts = [
+            f"{record.main.n_scored} faces",
+            f"coverage {percent_text(record.coverage)}",
+            *([f"{images_per_s} images/s"] * bool(images_per_s)),
+        ]
+        head, rank = f"{record.model.label}: {', '.join([*facts, *row.marks])}", f"{row.rank or NO_VALUE:>3}  "
+        lines += textwrap.wrap(head, max(width, 40), initial_indent=rank, subsequent_indent=" " * 5, break_on_hyphens=False)
+        for i, (metric, name) in enumerate(names.items()):
+            lines.append(f"     {name:<{column}}  {score_text(find_score(record, metric), interval=i == 0)}".rstrip())
     return lines
 
 
