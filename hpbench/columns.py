@@ -162,9 +162,10 @@ _LARGEST = 1e12  # squares and cubes of what is larger leave the range of number
 def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dtype: type) -> Array:
     """A column as an array of the right shape and type, finite or NaN."""
     try:
-        if np.iscomplexobj(value):
+        given: Array = np.asarray(value)
+        if given.dtype.kind == "c":
             raise TypeError
-        array: Array = np.array(value, dtype=dtype)
+        array: Array = np.array(given, dtype=dtype)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} is not an array of numbers of equal shape: rows of different length, or text?") from None
     wanted = (n, *shape)
@@ -175,7 +176,7 @@ def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dty
     if dtype is np.float64 and np.isinf(array).any():
         row = int(np.argwhere(np.isinf(array))[0][0]) + 1
         raise InputError(f"{name} holds an infinite number in row {row}: a failed face is NaN.")
-    if dtype is np.float64 and array.size and (largest := np.nanmax(np.abs(array), initial=0.0)) > _LARGEST:
+    if dtype is np.float64 and name != "rotation" and array.size and (largest := np.nanmax(np.abs(array), initial=0.0)) > _LARGEST:
         row = int(np.argwhere(np.abs(array) == largest)[0][0]) + 1
         raise InputError(f"{name} holds {largest:.3g} in row {row}: no pixel, angle or millimetre is as large: a failed face is NaN.")
     return array

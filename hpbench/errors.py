@@ -63,7 +63,8 @@ def _plain(name: str) -> str:
 
 def _slips(a: str, b: str) -> int:
     """Letters to insert, remove, change, or swap with their neighbour (optimal string alignment): difflib knows no swap."""
-    before, last = [], list(range(len(b) + 1))
+    before: list[int] = []
+    last = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         row = [i]
         for j, y in enumerate(b, 1):

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from hpbench.geometry.mean_face import mean_face_68
-from hpbench.heads import accessories, shapes
-from hpbench.heads.accessories import HEADGEAR_KINDS, HELD_KINDS, Accessory, HeadGeometry
+from hpbench.heads import accessories
+from hpbench.heads.accessories import HEADGEAR_KINDS, HELD_KINDS, Accessory, HeadGeometry, shapes
 
 Array = npt.NDArray[np.float64]
 

@@ -50,7 +50,7 @@ LAYERS = [
 ]
 
 # Extras, imported where they are used: every module can be imported without them.
-OPTIONAL = {"anny", "dlib", "face_recognition_models", "mediapipe", "onnx", "onnxruntime", "ray", "safetensors", "torch", "warp"}
+OPTIONAL = {"anny", "dlib", "face_recognition_models", "mediapipe", "onnx", "onnxruntime", "ray", "safetensors", "torch", "warp", "yaml"}
 
 # What `hpbench --help` does without.
 HEAVY = OPTIONAL | {"cv2", "h5py", "matplotlib", "pandas", "scipy"}

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOG = ("baselines", "datasets")
-CODE = {".py"}
-CONTENT = {".toml", ".md", ".txt", ".json", ".npz", ".csv"}
+CODE = {".py", ".csv"}
+CONTENT = {".toml", ".md", ".txt", ".json", ".npz", ".csv", ".zip"}
 MADE = {".venv", "build", "demo", "dist", "hpbench-out"}
 
 

@@ -77,7 +77,7 @@ def test_the_reader_gives_every_attribute_of_the_subsets(protocol: Protocol) -> 
 def test_cross_dataset_protocols_say_so() -> None:
     for protocol in PROTOCOLS.values():
         trains_there = any(word in split for split in CARDS[protocol.dataset].splits for word in ("train", "valid"))
-        if not trains_there and protocol.dataset not in ("aflw", "300w-lp"):
+        if not trains_there and protocol.dataset not in ("aflw", "300w-lp", "heads"):
             assert protocol.trained_on.startswith("Cross-dataset: "), protocol.id
     assert PROTOCOLS["biwi/depth-15678"].trained_on.startswith("Cross-dataset: nothing of BIWI")
 
@@ -199,7 +199,7 @@ def test_eye_norms_where_they_are_meant(rewritten: Rewriter) -> None:
     name = "aflw2000/landmarks-reannotated"
     changes = {"eye_norms": True, "metrics": ["nme(norm=height)", "nme(norm=corners)"]}
     assert rewritten(name, file_of(PROTOCOLS[name]) | changes).eye_norms
-    assert {c for c in CARDS if CARDS[c].profile_faces} == {"300w-lp", "aflw", "aflw-release", "aflw2000", "merl-rav"}
+    assert {c for c in CARDS if CARDS[c].profile_faces} == {"300w-lp", "aflw", "aflw-release", "aflw2000", "heads", "merl-rav"}
     for metric in ("geodesic", "ap", "nme(norm=height)"):
         assert not eye_norm_refusal(CARDS["aflw2000"], metric)
     assert "merl-rav" in eye_norm_refusal(CARDS["merl-rav"], "fr(above=8,norm=pupils)")

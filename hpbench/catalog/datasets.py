@@ -51,8 +51,8 @@ class DatasetCard:
         asked for.
     archives : tuple of str
         Names under which the official archives circulate; ``*`` stands for any part.
-    embedded : str
-        The file beside the card that holds the data, where they come with hpbench; "" where they do not.
+    embedded : tuple of str
+        The files beside the card that hold the data, where they come with hpbench.
     statistics : mapping
         Split -> annotation ("default" for a data set with one) -> facts about the complete labels, those of
         `hpbench.readers.dataset.label_statistics`: a data set whose labels differ is unverified.
@@ -78,7 +78,7 @@ class DatasetCard:
     scheme: str = ""
     profile_faces: bool = False
     archives: tuple[str, ...] = ()
-    embedded: str = ""
+    embedded: tuple[str, ...] = ()
     statistics: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     folder: Path = field(default=Path(), init=False)

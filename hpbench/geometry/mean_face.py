@@ -33,7 +33,7 @@ __all__ = ["MEAN_FACE_SHA256", "MEAN_FACE_VERSION", "mean_face", "mean_face_68",
 Array = npt.NDArray[np.float64]
 
 MEAN_FACE_VERSION = "anny-1"
-MEAN_FACE_SHA256 = "f47d155716454a3b69865f5d684a01b523a9e6ba6d038e888a7917ccc67b9809"  # of the coordinates
+MEAN_FACE_SHA256 = "c5699120f92b737686ff3eb8e7621749f89b4577db48ace99c0b878382f2315d"  # of the coordinates
 _WHOLE = "wflw98"  # the scheme of the file
 
 

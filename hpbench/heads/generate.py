@@ -6,6 +6,7 @@ call makes only those that are missing, and two machines may share the work by `
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -28,8 +29,11 @@ __all__ = ["render_heads", "sample_id"]
 
 Heads = Iterator[tuple[bytes, Labels]]
 
-JPEG_QUALITY = 90
+JPEG_QUALITY = 88
 _NEEDED = ("anny", "warp-lang", "torch")
+# to about 1e-5 px and mm: half the size of the labels
+_ROUNDED = ("landmarks_3d_mm", "landmarks_fixed_px", "landmarks_contour_px", "phenotype", "changes", "actions")
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # small products on several cores only get in each other's way
 
 
 def sample_id(kind: str, seed: int, index: int) -> str:
@@ -109,6 +113,7 @@ def _write(path: Path, kind: str, seed: int, indices: range, about: dict[str, An
         labels.append(label)
         progress(1)
     columns = {name: np.stack([getattr(label, name) for label in labels]) for name in COLUMNS}
+    columns |= {name: columns[name].astype(np.float32) for name in _ROUNDED}
     names = labels[0].attributes
     attributes: dict[str, npt.NDArray[Any]] = {name: np.array([label.attributes[name] for label in labels]) for name in names}
     write_shard(path, Shard(tuple(sample_id(kind, seed, i) for i in indices), columns, attributes), images, about)
@@ -133,18 +138,19 @@ def _versions() -> dict[str, str]:
 @contextmanager
 def _rendering(processes: int) -> Iterator[Callable[[str, int, range, int], Heads]]:
     """A function that gives heads in order, from this process or from several."""
+    if processes == 1:
+        yield lambda kind, seed, indices, size_px: map(_head, [(kind, seed, i, size_px) for i in indices])
+        return
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # the workers' libraries read it when they are loaded
     # spawned: warp and torch hold threads that a fork would lose
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn")) if processes > 1 else None
-
-    def heads(kind: str, seed: int, indices: range, size_px: int) -> Heads:
-        tasks = [(kind, seed, i, size_px) for i in indices]
-        return map(_head, tasks) if pool is None else pool.map(_head, tasks, chunksize=4)
-
+    pool = ProcessPoolExecutor(processes, get_context("spawn"))
     try:
-        yield heads
+        yield lambda kind, seed, indices, size_px: pool.map(_head, [(kind, seed, i, size_px) for i in indices], chunksize=4)
     finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _head(task: tuple[str, int, int, int]) -> tuple[bytes, Labels]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .accessories import HAIR_UNDER_HEADGEAR_M, Accessory, HeadGeometry, draw_accessories
+from .accessories import HAIR_UNDER_HEADGEAR_M, HEADGEAR_KINDS, Accessory, HeadGeometry, draw_accessories
 from .draws import Staging
 from .look import Look, skin_colour
 from .points import LandmarkPoints
@@ -22,7 +22,6 @@ Array = npt.NDArray[Any]
 _SEE_THROUGH = 0.3  # opacity below which a mesh is left out: clear lenses hide nothing
 _HEAVY_SHARE = 0.3  # of the points that the head itself does not hide, hidden on purpose
 _FLOATING = 0.12  # chance of another floating shape
-_HEADGEAR = ("beanie", "cap", "hood", "headscarf", "hat")
 _BUMPS = 1.4  # hair's bumps stand out by this
 
 
@@ -92,7 +91,7 @@ class Wardrobe:
         kinds = {thing.name.split()[0] for thing in worn}
         if kinds & {"hood", "headscarf"} and look.hair_kind == "long":
             look = dataclasses.replace(look, hair_kind="short")  # tucked in
-        if kinds & set(_HEADGEAR):
+        if kinds & set(HEADGEAR_KINDS):
             look = dataclasses.replace(look, hair_thickness_m=min(look.hair_thickness_m, HAIR_UNDER_HEADGEAR_M / _BUMPS))
         solids = [_placed(thing, rotation, translation_m) for thing in worn if thing.opacity >= _SEE_THROUGH]
         points = self._landmarks.fixed(head_m) @ rotation.T + translation_m
@@ -101,10 +100,10 @@ class Wardrobe:
             open_points = points[~_hidden(alone, points, 0.005)]
             while len(floating) < 5 and _hidden_by(solids + floating, open_points).mean() < _HEAVY_SHARE:
                 floating.append(draw_covering(rng, open_points))
-        others = sorted(kinds - set(_HEADGEAR) - {"glasses", "sunglasses"} | {solid.name for solid in floating})
+        others = sorted(kinds - set(HEADGEAR_KINDS) - {"glasses", "sunglasses"} | {solid.name for solid in floating})
         attributes: dict[str, str | float] = {
             "glasses": "sun" if _dark_lenses(worn) else "clear" if kinds & {"glasses", "sunglasses"} else "none",
-            "headgear": next((kind for kind in _HEADGEAR if kind in kinds), "none"),
+            "headgear": next((kind for kind in HEADGEAR_KINDS if kind in kinds), "none"),
             "occluder": "+".join(others) or "none",
         }
         return Outfit(solids + floating, look, attributes)

@@ -80,7 +80,9 @@ def angles_deg(faces: Faces, convention: str, rows: slice = slice(None)) -> tupl
 
 def _canonical_deg(faces: Faces, convention: str, rows: slice) -> Array:
     """Yaw, pitch, roll of rotations, (B, 3) degrees, whatever angles the file gave."""
-    return np.full((len(range(len(faces))[rows]), 3), np.nan) if faces.rotation is None else euler_from_rotation(faces.rotation[rows], convention)
+    if faces.rotation is None:
+        return np.full((len(range(len(faces))[rows]), 3), np.nan)
+    return euler_from_rotation(faces.rotation[rows], convention)
 
 
 def angle_errors_deg(pair: Matched, *, convention: str, formula: str) -> Array:

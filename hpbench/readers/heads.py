@@ -32,6 +32,7 @@ __all__ = ["Heads"]
 
 LABELS = ("fixed", "contour", "camera")
 _BOXES = {"landmarks": "box_landmarks_xyxy_px", "head": "box_head_xyxy_px"}
+_SLICES = ("skin", "age")  # what fairness is reported by; everything else that a shard says is given too
 _IMAGE = re.compile(r"([\w-]+)\.jpg")
 _YAW_CONVENTION = "yxz"  # of abs_yaw_deg: its yaw is the outermost angle, which stays itself near profile
 
@@ -96,6 +97,8 @@ class Heads(TableDataset):
             if ids[one] == ids[other]:
                 raise InputError(f"{self.card.id}: the head {ids[one]!r} is in two shards: rendered twice, or one copied?")
         names = sorted(set.intersection(*(set(shard.attributes) for shard in shards)))
+        if missing := [name for name in _SLICES if name not in names]:
+            raise InputError(f"{self._label_files[0].name}: the attribute {missing[0]} is missing: made by another version?")
         columns = {key: np.concatenate([s.columns[key] for s in shards])[order] for key in shards[0].columns}
         attributes = {name: np.concatenate([s.attributes[name] for s in shards])[order] for name in names}
         return Shard(tuple(ids[i] for i in order), columns, attributes)

@@ -27,8 +27,8 @@ def data_roots(card: DatasetCard, paths: list[Path]) -> list[DataFile]:
 
     An official archive (by the names on the card) lying in a folder is opened too.
     """
-    if not paths and card.embedded:
-        paths = [card.folder / card.embedded]
+    if not paths:
+        paths = [card.folder / name for name in card.embedded]
     if not paths:
         home = os.environ.get("HPBENCH_DATA", "")
         if not home:
