@@ -1,9 +1,9 @@
-"""Draws datasets/heads/contact-sheet.jpg: heads of the embedded test set with axes, points and hidden points.
+"""Draws docs/heads.jpg: heads of the embedded test set with axes, points and hidden points.
 
     python docs/contact_sheet.py [OUT]
 
-Axes: x (to the subject's left) red, y (down) green, nose direction blue.  Points: visible green, hidden by the head itself red, by a thing or
-hair yellow; jaw points on the contour are small and cyan.
+Axes: x (to the subject's left) red, y (down) green, nose direction blue.  Points: visible green, hidden by the head itself red,
+by a thing or hair yellow; jaw points on the contour are small and cyan.
 """
 
 from __future__ import annotations
@@ -57,4 +57,4 @@ def at(x: float, y: float) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[1] / "datasets" / "heads" / "contact-sheet.jpg")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("heads.jpg"))

@@ -39,8 +39,8 @@ def demo() -> str:
 
 def board() -> str:
     """The demo's board in markdown, from the records that `demo` has just written."""
-    command = [sys.executable, "-m", "hpbench", "leaderboard", "demo/out", "-d", "miniature", "--format", "markdown"]
-    environment = {**os.environ, "HPBENCH_CATALOG": "demo/catalog", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "hpbench", "leaderboard", "demo", "-d", "heads", "--format", "markdown"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", env=environment)
     if result.returncode:
         sys.exit(f"hpbench leaderboard failed:\n{result.stderr}")

@@ -1,7 +1,6 @@
 """Rendered heads: labels that agree with each other and with the picture, streams that depend on nothing else.
 
-The model is read once for the whole run (a quarter of a minute where no cache has it) and kept in the folder named by
-``HPBENCH_HEADS_CACHE``, else in a temporary one.
+The model is read once (a quarter of a minute) and kept in the folder named by ``HPBENCH_HEADS_CACHE``, else in pytest's own cache.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ MIRRORED[PAIRS[:, 0]], MIRRORED[PAIRS[:, 1]] = PAIRS[:, 1], PAIRS[:, 0]
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+def studio(request: pytest.FixtureRequest) -> Studio:
     named = os.environ.get("HPBENCH_HEADS_CACHE", "")
-    return Studio(Path(named) if named else tmp_path_factory.mktemp("bust"))
+    return Studio(Path(named) if named else request.config.cache.mkdir("heads"))
 
 
 @pytest.fixture(scope="session")

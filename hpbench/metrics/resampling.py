@@ -7,7 +7,7 @@ decisions share their operating points.
 Bounds
 ------
 Counts are made in batches of at most 8 MB.  Rankings and medians cost time by decisions (values) x resamples: where that is more than
-`_DECISIONS`, they see the first resamples only, 1,000 at least, or 200 of more than `MANY` units, enough for a standard error.
+`_DECISIONS`, they see the first resamples only, 1,000 at least; of more than `MANY` units 200, enough for a standard error.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ MANY = 20_000  # with more units resampling adds nothing to the linearised inter
 _COUNTS_AT_ONCE = 1_000_000
 _DECISIONS = 400_000_000  # times resamples: about two seconds
 _FOR_PERCENTILES, _FOR_AN_ERROR = 1_000, 200
+_MEDIAN = 20  # a value of a median costs what so many decisions do
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +80,8 @@ def resampled(
     sums = {i: e for i, e in enumerate(estimators) if isinstance(e, Sums)}
     parts = {i: _parts(e) for i, e in enumerate(estimators) if i not in sums}
     ranked = [part for each in parts.values() for part in each]
-    decisions = sum({id(part.units): len(part.units) for part in ranked}.values())
-    fewest = _FOR_AN_ERROR if n > MANY else _FOR_PERCENTILES
-    fewer = min(resamples, max(fewest, _DECISIONS // max(1, decisions)))
+    decisions = sum({id(part.units): len(part.units) * (_MEDIAN if isinstance(part, Median) else 1) for part in ranked}.values())
+    fewer = min(resamples, _FOR_AN_ERROR if n > MANY else max(_FOR_PERCENTILES, _DECISIONS // max(1, decisions)))
     terms = np.concatenate([e.terms for e in sums.values()]).T if sums else np.empty((n, 0))
     cuts = np.cumsum([len(e.terms) for e in sums.values()])[:-1]
     scores = [np.empty(resamples if i in sums else fewer) for i in range(len(estimators))]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..catalog import DatasetCard, split_ids
 from ..errors import InputError, did_you_mean
 from ..faces import Faces, Sample
+from ..geometry.rotations import geodesic_deg
 from .files.sources import DataFile
 
 __all__ = ["Dataset", "label_statistics"]
@@ -23,7 +24,7 @@ Array = npt.NDArray[Any]
 
 STATISTICS = (
     "faces", "any_angle_above_99_deg", "mean_abs_yaw_deg", "mean_abs_pitch_deg", "mean_abs_roll_deg", "pose_order_deg",
-    "labelled_points", "mean_x_px", "mean_y_px", "landmark_order_px", "occluded_points",
+    "mean_turn_deg", "turn_order_deg", "labelled_points", "mean_x_px", "mean_y_px", "landmark_order_px", "occluded_points",
 )  # fmt: skip
 STATISTICS_TOLERANCE = 1e-3  # degrees or counts; the facts on a card are printed with four decimals
 
@@ -155,9 +156,10 @@ def label_statistics(truth: Faces) -> dict[str, float]:
     """Facts about labels that tell one set of labels from another.
 
     ``faces``; of raw Euler angles ``any_angle_above_99_deg`` (count) and, over the other faces,
-    ``mean_abs_{yaw,pitch,roll}_deg``; of landmarks ``mean_x_px``, ``mean_y_px`` and ``labelled_points`` (count);
-    ``occluded_points`` (count); ``count_<attribute>`` of 0/1 attributes.  ``pose_order_deg`` and ``landmark_order_px``
-    weigh the rows by their place in sorted order, so that labels given to the wrong faces are told too.
+    ``mean_abs_{yaw,pitch,roll}_deg``; of rotations without angles ``mean_turn_deg`` (from the identity); of landmarks
+    ``mean_x_px``, ``mean_y_px`` and ``labelled_points`` (count); ``occluded_points`` (count); ``count_<attribute>`` of 0/1
+    attributes.  ``pose_order_deg``, ``turn_order_deg`` and ``landmark_order_px`` weigh the rows by their place in sorted order, so
+    that labels given to the wrong faces are told too.
     """
     facts = {"faces": float(len(truth))}
     if not len(truth):
@@ -172,6 +174,9 @@ def label_statistics(truth: Faces) -> dict[str, float]:
             means = size[kept].mean(axis=0)
             facts |= {f"mean_abs_{name}_deg": float(v) for name, v in zip(("yaw", "pitch", "roll"), means, strict=True)}
             facts["pose_order_deg"] = float((size[kept].mean(axis=1) * place[kept]).mean())
+    elif truth.rotation is not None and np.isfinite(truth.rotation).any():
+        turn = geodesic_deg(truth.rotation, np.broadcast_to(np.eye(3), truth.rotation.shape))
+        facts["mean_turn_deg"], facts["turn_order_deg"] = float(np.nanmean(turn)), float(np.nanmean(turn * place))
     if truth.landmarks is not None and np.isfinite(truth.landmarks).any():
         facts["labelled_points"] = float(np.isfinite(truth.landmarks).all(axis=2).sum())
         facts |= {f"mean_{axis}_px": float(np.nanmean(truth.landmarks[..., i])) for i, axis in enumerate("xy")}

