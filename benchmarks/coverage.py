@@ -44,6 +44,15 @@ def main() -> None:
     for people in (6, 20, 100):
         size = np.ceil(3.0 * rng.pareto(1.5, (sets, people)))
         show(f"{people} people, numbers of frames from Pareto's law", people_of(rng, 0.5, size), 5.0, ON_CLUSTERS, resamples)
+    for people in (10, 20, 40):
+        size = rng.integers(400, 1501, (sets, people))
+        show(
+            f"{people} people, of whose frames 1 % failed, in runs",
+            failing_people(rng, size),
+            0.99 * 5.0 + 0.01 * 180.0,
+            ON_CLUSTERS,
+            resamples,
+        )
     size = np.tile([12431, 2542, 2542, 2542, 2542, 2542], (sets, 1))
     show("6 recordings, half of the frames in one", people_of(rng, 0.3, size), 5.0, ON_CLUSTERS, resamples)
     show("20 people, mean of three yaw bins", *balanced(rng, sets, 20), [*ON_FACES, "studentised"], resamples)
@@ -91,6 +100,13 @@ def people_of(rng: np.random.Generator, spread: float, size: Array) -> list[Esti
     """The mean over the frames of people, whose levels are lognormal of mean 5; 20 frames in succession are as good as one."""
     level = 5.0 * np.exp(spread * rng.standard_normal(size.shape) - spread**2 / 2)
     return means(level * (1.0 + 0.8 * rng.standard_normal(size.shape) / np.sqrt(np.maximum(1.0, size / 20.0))), size)
+
+
+def failing_people(rng: np.random.Generator, size: Array) -> list[Estimator]:
+    """As `people_of`; a person loses a share of the frames, charged 180: half of them none, the others up to 4 %."""
+    share = np.maximum(0.0, rng.uniform(-0.04, 0.04, size.shape))
+    level = 5.0 * np.exp(0.3 * rng.standard_normal(size.shape) - 0.045)
+    return means((1.0 - share) * level + share * 180.0, size)
 
 
 def balanced(rng: np.random.Generator, sets: int, people: int) -> tuple[list[Estimator], float]:
