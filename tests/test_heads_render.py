@@ -42,7 +42,7 @@ MIRRORED[PAIRS[:, 0]], MIRRORED[PAIRS[:, 1]] = PAIRS[:, 1], PAIRS[:, 0]
 @pytest.fixture(scope="session")
 def studio(request: pytest.FixtureRequest) -> Studio:
     named = os.environ.get("HPBENCH_HEADS_CACHE", "")
-    return Studio(Path(named) if named else request.config.cache.mkdir("heads"))
+    return Studio(Path(named) if named else request.config.cache.mkdir("hpbench") / "heads")
 
 
 @pytest.fixture(scope="session")
