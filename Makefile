@@ -3,6 +3,8 @@
 # Everything happens in .venv, which is made when first needed and brought up to date when the dependencies change.
 
 PYTHON ?= python3
+# of `make install`: onnx, dlib, heads (rendering; 0.6 GB), mnn
+EXTRAS ?= onnx,dlib
 PYTEST_ARGS ?= -q -n 2 --dist loadfile
 BIN := .venv/bin
 # compat: an ordinary path entry, so that a folder called hpbench (the clone itself, seen from its parent) does not hide the package
@@ -17,7 +19,7 @@ test: .venv/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 install: .venv/core.stamp
-	@$(INSTALL) --editable '.[onnx,dlib]'
+	@$(INSTALL) --editable '.[$(EXTRAS)]'
 
 lint: .venv/test.stamp
 	$(BIN)/python -m ruff check .
@@ -45,6 +47,6 @@ clean:
 	@touch $@
 
 .venv/test.stamp: .venv/core.stamp
-	@echo "installing what the tests need into .venv ..."
+	@echo "installing what the tests need into .venv (torch among it, some minutes) ..."
 	@$(INSTALL) --editable '.[test]'
 	@touch $@

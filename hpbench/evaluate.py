@@ -163,6 +163,8 @@ def kept_rows(protocol: Protocol, truth: Faces) -> npt.NDArray[np.bool_]:
     """Which faces a protocol scores: those its `exclude` rule leaves, (N,) bool.  The raw angles decide, never wrapped ones."""
     if protocol.exclude is None:
         return np.ones(len(truth), dtype=bool)
+    if protocol.exclude.rule == "yaw-above":
+        return np.asarray(truth.attributes["abs_yaw_deg"] <= protocol.exclude.deg)
     if truth.euler_deg is None:
         raise InputError(f"{protocol.reference} excludes by the raw Euler angles, which this truth does not have.")
     beyond: npt.NDArray[np.bool_] = np.abs(truth.euler_deg) > protocol.exclude.deg

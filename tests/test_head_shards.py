@@ -107,7 +107,7 @@ def test_training_heads_are_no_test_set(tmp_path: Path) -> None:
 def test_the_same_head_twice_is_an_error(folder: Path) -> None:
     shard, images = a_shard(IDS[3:5])
     write_shard(folder / "heads-d.zip", shard, images, {})
-    with pytest.raises(InputError, match=f"'{IDS[3]}' is in two shards"):
+    with pytest.raises(InputError, match=f"'{IDS[3]}' is there twice"):
         load("heads", folder)
 
 

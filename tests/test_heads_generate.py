@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -62,6 +63,45 @@ def test_what_is_there_is_kept_and_what_is_missing_is_made(shards: list[Path], t
 def test_other_settings_under_the_same_name_are_refused(shards: list[Path]) -> None:
     with pytest.raises(InputError, match="heads-train-3-0000000.zip: made with size_px 32, not 48"):
         render_heads(shards[0].parent, count=3, seed=3, size_px=48, per_shard=3)
+
+
+def test_more_of_the_same_seed_go_beside(shards: list[Path], tmp_path: Path) -> None:
+    """A few heads first, then many, then some before them: every head once, whatever the order."""
+    (first,) = render_heads(tmp_path, count=2, first=3, seed=3, size_px=32)
+    everything = render_heads(tmp_path, count=7, seed=3, size_px=32)
+    assert everything[1] == first and len(everything) == 3
+    packed, direct = PackedHeads(tmp_path), PackedHeads(shards)
+    assert packed.sample_id == direct.sample_id
+    assert all((a.image == b.image).all() for a, b in zip(packed, direct, strict=True))
+    assert render_heads(tmp_path, count=3, first=1, seed=3, size_px=32) == everything[:2]
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_rendering(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file.heads: cannot be made"):
+        render_heads(tmp_path / "file" / "heads", count=1, seed=0)
+
+
+def test_workers_end_with_the_parent(tmp_path: Path) -> None:
+    options = ["-n", "5000", "--seed", "3", "--size", "32", "-j", "2", "-o", "out"]
+    command = [sys.executable, "-m", "hpbench", "render", "heads", *options]
+    parent = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    children: list[int] = []
+    for _ in range(300):
+        time.sleep(0.1)
+        listed = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        children = [int(pid) for pid in listed if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+        if len(children) == 2:
+            break
+    assert len(children) == 2
+    time.sleep(3.0)  # long enough to have started the watch
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        time.sleep(0.1)
+        if not any(Path(f"/proc/{pid}").exists() for pid in children):
+            return
+    pytest.fail("workers live on")
 
 
 def test_a_torn_shard_is_named(shards: list[Path], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ pytest.importorskip("warp")
 
 from hpbench.errors import InputError
 from hpbench.geometry.camera import project, ray_rotation, solve_pnp
-from hpbench.geometry.rotations import geodesic_deg, rotation_from_euler
+from hpbench.geometry.rotations import euler_from_rotation, geodesic_deg, rotation_from_euler
 from hpbench.heads import Labels, Studio
 from hpbench.heads.annotate import tight_box, visibility
 from hpbench.heads.bust import Part
@@ -107,8 +107,6 @@ def test_crop_ray(heads: list[tuple[np.ndarray, Labels]]) -> None:
         box = labels.box_landmarks_xyxy_px
         turn = ray_rotation((box[:2] + box[2:]) / 2, labels.camera_px)
         np.testing.assert_allclose(labels.rotation_crop_ray, turn.T @ labels.rotation_camera_from_head, atol=1e-12)
-        angles = [float(labels.attributes[name]) for name in ("yaw_deg", "pitch_deg", "roll_deg")]
-        np.testing.assert_allclose(rotation_from_euler(angles, "300w-lp"), labels.rotation_crop_ray, atol=1e-9)
 
 
 def test_whole_face_in_the_picture(heads: list[tuple[np.ndarray, Labels]], hard: list[tuple[np.ndarray, Labels]]) -> None:
@@ -165,7 +163,9 @@ def test_hard_faces_are_hard(hard: list[tuple[np.ndarray, Labels]]) -> None:
     assert all(reason and reason <= set(HARD_REASONS) for reason in reasons)
     for (_, labels), reason in zip(hard, reasons, strict=True):
         if "profile" in reason:
-            assert abs(float(labels.attributes["yaw_deg"])) > 50  # 60 about the ray to the head, here about the box's centre
+            assert (
+                abs(float(euler_from_rotation(labels.rotation_crop_ray, "yxz")[0])) > 50
+            )  # 60 about the ray to the head, here about the box's centre
         if "low quality" in reason:
             assert labels.attributes["light_level"] == "low" and float(labels.attributes["noise_read"]) >= 5
         if "occlusion" in reason:
@@ -231,7 +231,11 @@ def scene(studio: Studio, yaw_deg: float, solids: list[Solid]) -> tuple[np.ndarr
 
 def test_frontal_points_are_visible(studio: Studio) -> None:
     _, codes = scene(studio, 0.0, [])
-    assert (codes[17:] == VISIBLE).all() and (codes[4:13] == VISIBLE).all()
+    assert (codes == VISIBLE).all()
+    for yaw_deg, far in ((10.0, range(0, 3)), (-10.0, range(14, 17))):
+        _, turned = scene(studio, yaw_deg, [])
+        hidden = np.flatnonzero(turned != VISIBLE)
+        assert set(hidden) <= set(far), yaw_deg  # the last points of the far cheek, if any
 
 
 @pytest.mark.parametrize(("yaw_deg", "far", "near"), [(90.0, range(36, 42), range(42, 48)), (-90.0, range(42, 48), range(36, 42))])
@@ -239,7 +243,7 @@ def test_profile_hides_the_far_eye_by_the_head(studio: Studio, yaw_deg: float, f
     """Yaw + turns the nose to the picture's left, so the subject's right eye away."""
     points, codes = scene(studio, yaw_deg, [])
     assert (points[30, 0] - points[8, 0]) * yaw_deg < 0
-    assert (codes[list(far)] == SELF).all() and (codes[list(near)[:4]] != SELF).any() and not (codes == EXTERNAL).any()
+    assert (codes[list(far)] == SELF).all() and (codes[list(near)] != SELF).sum() >= 4 and not (codes == EXTERNAL).any()
 
 
 def test_a_card_hides_the_mouth_from_outside(studio: Studio) -> None:

@@ -20,10 +20,11 @@ __all__ = ["Exclude", "Protocol", "Subset", "eye_norm_refusal", "protocol_named"
 class Exclude:
     """Faces a protocol leaves out.
 
-    ``rule = "any-angle-above"`` with ``deg``: any |yaw|, |pitch| or |roll| of the raw, unwrapped labels is greater.
+    ``rule = "any-angle-above"`` with ``deg``: any |yaw|, |pitch| or |roll| of the raw, unwrapped labels is greater;
+    ``rule = "yaw-above"``: the attribute ``abs_yaw_deg`` is.
     """
 
-    rule: Literal["any-angle-above"]
+    rule: Literal["any-angle-above", "yaw-above"]
     deg: float
 
 

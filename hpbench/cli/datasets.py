@@ -48,8 +48,10 @@ def list_datasets(as_json: bool) -> None:
 
 
 def _verdict(dataset: str) -> str:
-    """What `check` says of a dataset in $HPBENCH_DATA; "" where that is not set."""
-    if not os.environ.get("HPBENCH_DATA"):
+    """What `check` says of a dataset that comes with hpbench or lies in $HPBENCH_DATA; "" where that is not set."""
+    from ..catalog import dataset_card
+
+    if not os.environ.get("HPBENCH_DATA") and not dataset_card(dataset).embedded:
         return ""
     from ..errors import HpbenchError, MissingDataError
     from ..readers import load
@@ -84,19 +86,21 @@ def show(
 
     card = dataset_card(dataset)
     if plot is not None:
-        _plot(dataset, card.scheme, plot, data, split, labels, count, anonymise)
+        _plot(dataset, card.scheme, bool(card.embedded), plot, data, split, labels, count, anonymise)
     elif as_json:
         _show_json(dataset)
     else:
         _show_text(dataset)
 
 
-def _plot(dataset: str, scheme: str, plot: Path, data: tuple[Path, ...], split: str, labels: str, count: int, anonymise: bool) -> None:
+def _plot(
+    dataset: str, scheme: str, embedded: bool, plot: Path, data: tuple[Path, ...], split: str, labels: str, count: int, anonymise: bool
+) -> None:
     from ..errors import InputError
     from ..readers import load
     from ..report.figures import contact_sheet, scheme_figure
 
-    if data or os.environ.get("HPBENCH_DATA"):
+    if data or os.environ.get("HPBENCH_DATA") or embedded:
         if count < 1:
             raise InputError(f"--count must be at least 1, got {count}.")
         drawn = contact_sheet(load(dataset, data), plot, split=split, labels=labels, count=count, anonymise=anonymise)

@@ -10,7 +10,8 @@ Provenance
 ----------
 ``mean_face.csv`` beside this module is the mean of 2,048 neutral adult heads of anny (a parametric human model; its shapes are
 CC0), made by `hpbench.heads.mean_face`, in the frame whose zero `hpbench.heads.frame` describes.  No scan or photograph of a
-person is in it.  The places of the 68 points on the mesh were chosen by us.
+person is in it.  The places of the 68 points on the mesh were chosen by us.  The zero was fitted on the middle of the model's
+parameters; this mean of people is 0.4 degrees of pitch from AFLW2000-3D's mean face.
 
 Labels derived with a version must not move, so other coordinates are another version.  The face before this one was
 ``interim-1``, built by hand from anthropometric means; poses derived with the two differ by 1 to 3 degrees.

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -49,7 +51,7 @@ def render_heads(
     kind: str = "train",
     first: int = 0,
     size_px: int = 256,
-    per_shard: int = 500,
+    per_shard: int = 100,
     processes: int = 1,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Path]:
@@ -58,7 +60,8 @@ def render_heads(
     Parameters
     ----------
     out : Path
-        A folder; shards that are there already, made with the same settings, are kept.
+        A folder, made where it is not there.  Heads that are in its shards already, made with the same settings, are kept; what
+        is missing between and after them is made.
     count, first, seed : int
     kind : str
         ``train``, ``test`` or ``hard``: three worlds of people that share nobody, whatever the seed.
@@ -77,7 +80,8 @@ def render_heads(
     Raises
     ------
     InputError
-        Wrong numbers, a shard of that name made with other settings, or the extra ``heads`` is not installed.
+        Wrong numbers, a shard of the seed made with other settings, a folder that cannot be written, a worker that was killed,
+        or the extra ``heads`` is not installed.
     """
     options = (("count", count, 1), ("first", first, 0), ("seed", seed, 0), ("shard", per_shard, 1), ("jobs", processes, 1))
     for name, value, least in options:
@@ -88,22 +92,50 @@ def render_heads(
     if not 32 <= size_px <= 2048:
         raise InputError(f"--size must be from 32 to 2048 pixels, not {size_px}.")
     versions = _versions()
-    paths = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror}).") from None
+    facts = {
+        "made_by": "hpbench render heads", "hpbench": __version__, **versions, "kind": kind, "seed": seed, "size_px": size_px,
+        "jpeg_quality": JPEG_QUALITY,
+    }  # fmt: skip
+    paths = {}
+    last = first + count
+    for start, path in _shards_there(out, kind, seed, facts):
+        have = read_shard(path)[1]["count"]
+        if start < last and start + have > first:
+            paths[range(start, start + have)] = path
+            progress(min(start + have, last) - max(start, first))
     with _rendering(processes) as render:
-        for start in range(first, first + count, per_shard):
-            indices = range(start, min(start + per_shard, first + count))
-            about = {
-                "made_by": "hpbench render heads", "hpbench": __version__, **versions, "kind": kind, "seed": seed, "first": start,
-                "count": len(indices), "size_px": size_px, "jpeg_quality": JPEG_QUALITY,
-            }  # fmt: skip
-            path = out / f"heads-{kind}-{seed}-{start:07d}.zip"
-            if path.exists():
-                _refuse_other(path, about)
-                progress(len(indices))
-            else:
-                _write(path, kind, seed, indices, about, render(kind, seed, indices, size_px), progress)
-            paths.append(path)
-    return paths
+        for gap in _gaps(first, last, sorted(paths, key=lambda r: r.start), per_shard):
+            path = out / f"heads-{kind}-{seed}-{gap.start:07d}.zip"
+            about = {**facts, "first": gap.start, "count": len(gap)}
+            _write(path, kind, seed, gap, about, render(kind, seed, gap, size_px), progress)
+            paths[gap] = path
+    return [paths[indices] for indices in sorted(paths, key=lambda r: r.start)]
+
+
+def _shards_there(out: Path, kind: str, seed: int, facts: dict[str, Any]) -> list[tuple[int, Path]]:
+    """First head and file of the shards of a kind and seed in a folder; those made with other settings are refused."""
+    found = []
+    for path in sorted(out.glob(f"heads-{kind}-{seed}-*.zip")):
+        have = read_shard(path)[1]
+        for name, value in facts.items():
+            if have.get(name) != value:
+                raise InputError(f"{path}: made with {name} {have.get(name)!r}, not {value!r}: take another folder, or remove it.")
+        found.append((int(have["first"]), path))
+    return found
+
+
+def _gaps(first: int, last: int, there: list[range], per_shard: int) -> Iterator[range]:
+    """What is missing of the heads `first` to `last` - 1, at most `per_shard` at a time."""
+    for indices in [*there, range(last, last)]:
+        while first < min(indices.start, last):
+            gap = range(first, min(first + per_shard, indices.start, last))
+            yield gap
+            first = gap.stop
+        first = max(first, indices.stop)
 
 
 def _write(path: Path, kind: str, seed: int, indices: range, about: dict[str, Any], heads: Heads, progress: Callable[[int], None]) -> None:
@@ -117,14 +149,6 @@ def _write(path: Path, kind: str, seed: int, indices: range, about: dict[str, An
     names = labels[0].attributes
     attributes: dict[str, npt.NDArray[Any]] = {name: np.array([label.attributes[name] for label in labels]) for name in names}
     write_shard(path, Shard(tuple(sample_id(kind, seed, i) for i in indices), columns, attributes), images, about)
-
-
-def _refuse_other(path: Path, about: dict[str, Any]) -> None:
-    """Refuse a shard of the same name that holds other heads."""
-    have = read_shard(path)[1]
-    for name, value in about.items():
-        if have.get(name) != value:
-            raise InputError(f"{path}: made with {name} {have.get(name)!r}, not {value!r}: take another folder, or remove it.")
 
 
 def _versions() -> dict[str, str]:
@@ -144,9 +168,11 @@ def _rendering(processes: int) -> Iterator[Callable[[str, int, range, int], Head
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # the workers' libraries read it when they are loaded
     # spawned: warp and torch hold threads that a fork would lose
-    pool = ProcessPoolExecutor(processes, get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _die_with_parent)
     try:
         yield lambda kind, seed, indices, size_px: pool.map(_head, [(kind, seed, i, size_px) for i in indices], chunksize=4)
+    except BrokenProcessPool:
+        raise InputError("a worker was killed: out of memory? Take fewer --jobs; finished shards are kept.") from None
     finally:
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
@@ -162,6 +188,18 @@ def _head(task: tuple[str, int, int, int]) -> tuple[bytes, Labels]:
     if not found:
         raise InputError(f"head {index}: the image could not be written as JPEG.")
     return data.tobytes(), labels
+
+
+def _die_with_parent() -> None:
+    """In a worker: end when the parent is gone, however it went."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @lru_cache(maxsize=1)

@@ -19,8 +19,8 @@ Array = npt.NDArray[Any]
 
 # anny's age: 0 is a baby, 1/3 a child, 2/3 a young adult, 1 old.
 AGE_GROUPS: dict[str, tuple[float, float, float]] = {  # lowest, highest, share of people
-    "child": (0.12, 0.50, 0.18),
-    "young": (0.50, 0.74, 0.36),
+    "child": (0.12, 0.42, 0.18),
+    "young": (0.42, 0.74, 0.36),
     "middle": (0.74, 0.88, 0.26),
     "old": (0.88, 1.0, 0.20),
 }

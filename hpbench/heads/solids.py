@@ -13,11 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..geometry.rotations import rotation_from_euler
+from .raycast import TriangleSoup
 
-__all__ = ["Solid", "draw_floating", "draw_covering"]
+__all__ = ["Solid", "before_the_head", "draw_covering", "draw_floating"]
 
 Array = npt.NDArray[Any]
 
+_CLEAR_M = 0.02
+# points of a triangle to look from, as weights of its corners: the long sides of a bar have two triangles
+_INSIDE = np.array([[i, j, 8 - i - j] for i in range(9) for j in range(9 - i)]) / 8.0
 _REACH_M = (0.08, 0.20)  # how far before the face things float
 
 
@@ -40,6 +44,21 @@ class Solid:
     triangles: Array
     colour: Array
     gloss: float = 0.2
+
+
+def before_the_head(solid: Solid, head: TriangleSoup) -> Solid:
+    """The same solid moved towards the camera until nothing of it reaches into the head: it looks the same, smaller and nearer.
+
+    Along its ray from the camera each point of the surface must lie `_CLEAR_M` before the skin, where hair may be.
+    """
+    corners = solid.vertices_m[solid.triangles]
+    surface = np.concatenate([corners.reshape(-1, 3), *(np.einsum("k,tkd->td", weights, corners) for weights in _INSIDE)])
+    distance = np.linalg.norm(surface, axis=1)
+    hit, _, to_head = head.nearest(np.zeros(3), surface / distance[:, None])
+    behind = (hit >= 0) & (distance > to_head - _CLEAR_M)
+    if not behind.any():
+        return solid
+    return dataclasses.replace(solid, vertices_m=solid.vertices_m * float(((to_head[behind] - _CLEAR_M) / distance[behind]).min()))
 
 
 def draw_floating(rng: np.random.Generator, points_camera_m: Array, chance: float) -> list[Solid]:

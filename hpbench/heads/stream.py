@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..readers.files.head_shards import COLUMNS, read_shard
+from ..readers.files.head_shards import COLUMNS, joined, read_shard
 
 __all__ = ["Head", "HeadStream", "PackedHeads"]
 
@@ -34,10 +35,13 @@ class Head(NamedTuple):
     image : (H, W, 3) uint8 array, RGB
     labels : mapping of str to array
         The columns of `hpbench.readers.files.head_shards.COLUMNS`, one row.
+    attributes : mapping of str to str or float
+        ``skin``, ``age``, ``hair`` ...: to balance by, or to look at.
     """
 
     image: Array
     labels: Mapping[str, Array]
+    attributes: Mapping[str, Any]
 
 
 class HeadStream:
@@ -65,7 +69,7 @@ class HeadStream:
         studio, index = Studio(), self.start + self.rank
         while True:
             image, labels = studio.head(self.seed, index, size_px=self.size_px, kind="train")
-            yield Head(image, {name: getattr(labels, name) for name in COLUMNS})
+            yield Head(image, {name: getattr(labels, name) for name in COLUMNS}, labels.attributes)
             index += self.world
 
 
@@ -74,20 +78,29 @@ class PackedHeads(Sequence[Head]):
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : Path or str, or several
+        Shards, or folders of them.
+
+    Attributes
+    ----------
+    sample_id : tuple of str
+    labels, attributes : mapping of str to (N, ...) array
 
     Raises
     ------
     InputError
-        A file that is no shard.
+        A file that is no shard, no shard at all, or the same head in two.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        if not paths:
-            raise InputError("no shards given: hpbench render heads makes them.")
-        shards = [read_shard(path)[0] for path in paths]
-        self.labels: dict[str, Array] = {name: np.concatenate([s.columns[name] for s in shards]) for name in COLUMNS}
-        self._images = [place for path, shard in zip(paths, shards, strict=True) for place in _image_places(path, shard.sample_id)]
+    def __init__(self, paths: Path | str | Sequence[Path | str]) -> None:
+        given = [Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
+        files = [file for path in given for file in (sorted(path.glob("heads-*.zip")) if path.is_dir() else [path])]
+        if not files:
+            raise InputError(f"no shards of heads in {', '.join(map(str, given)) or 'nothing'}: hpbench render heads makes them.")
+        shards = [read_shard(file)[0] for file in files]
+        whole = joined(shards, f"{len(files)} shards from {files[0]} on")
+        self.sample_id, self.labels, self.attributes = whole.sample_id, whole.columns, whole.attributes
+        self._images = [place for path, shard in zip(files, shards, strict=True) for place in _image_places(path, shard.sample_id)]
 
     def __len__(self) -> int:
         return len(self._images)
@@ -97,14 +110,14 @@ class PackedHeads(Sequence[Head]):
             return [self[i] for i in range(*index.indices(len(self)))]
         import cv2
 
-        path, offset, size = self._images[index]
+        path, offset, size, crc = self._images[index]
         with open(path, "rb") as file:
             file.seek(offset)
             data = file.read(size)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if zlib.crc32(data) == crc and data else None
         if image is None:
             raise InputError(f"{path}: an image at byte {offset} cannot be decoded: was the file changed?")
-        return Head(image, {name: values[index] for name, values in self.labels.items()})
+        return Head(image, *({name: values[index] for name, values in table.items()} for table in (self.labels, self.attributes)))
 
     def epoch(self, seed: int, number: int, *, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[Head]:
         """All heads once, in an order of the seed and the epoch's number, from its place `start` on; workers share it as a `HeadStream`."""
@@ -113,8 +126,8 @@ class PackedHeads(Sequence[Head]):
             yield self[int(order[place])]
 
 
-def _image_places(path: Path, ids: Sequence[str]) -> list[tuple[str, int, int]]:
-    """File, first byte and size of each image: members of a shard are stored as they are."""
+def _image_places(path: Path, ids: Sequence[str]) -> list[tuple[str, int, int, int]]:
+    """File, first byte, size and checksum of each image: members of a shard are stored as they are."""
     places = []
     with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
         for sample_id in ids:
@@ -126,5 +139,5 @@ def _image_places(path: Path, ids: Sequence[str]) -> list[tuple[str, int, int]]:
                 raise InputError(f"{path}: its images are compressed: packed anew by another tool? Render it again.")
             file.seek(member.header_offset)
             name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-            places.append((os.fspath(path), member.header_offset + _LOCAL_HEADER.size + name + extra, member.file_size))
+            places.append((os.fspath(path), member.header_offset + _LOCAL_HEADER.size + name + extra, member.file_size, member.CRC))
     return places

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..geometry.camera import ray_rotation
-from ..geometry.rotations import equivalent_euler_deg, euler_from_rotation, rotation_from_euler
+from ..geometry.rotations import rotation_from_euler
 from .annotate import clipped_box, points_px, tight_box, visibility
 from .assembly import Assembler
 from .backgrounds import draw_background
@@ -137,22 +137,18 @@ class Studio:
         with self.clock("photograph"):
             damage = draw_damage(rng["photograph"], heavy="low quality" in staging.hard)
             filed = damaged(picture, damage, rng["photograph"])
-        yaw_deg, pitch_deg, roll_deg = _upright_euler_deg(crop_ray)
         attributes: dict[str, str | float] = {
             "skin": skin_tone(look.melanin),
             "melanin": look.melanin,
             "age": age_group(person.age),
             "age_parameter": person.age,
-            "sex": person.female,
+            "female": person.female,
             "hair": outfit.look.hair_kind,
             "beard": look.beard,
             **outfit.attributes,
             "hard": "+".join(staging.hard) or "none",
             "light_level": "low" if "low quality" in staging.hard else "normal",
             "exposure": float(light.exposure),
-            "yaw_deg": float(yaw_deg),
-            "pitch_deg": float(pitch_deg),
-            "roll_deg": float(roll_deg),
             "distance_mm": 1000 * staging.distance_m,
             "focal_px": float(camera_px[0, 0]),
             "share_visible": float((occlusion == VISIBLE).mean()),
@@ -191,13 +187,6 @@ class Studio:
         look = draw_look(rng["identity"], person.female, person.age)
         staging = draw_staging(rng["staging"], hard=kind == "hard")
         return person, look, staging, draw_light(rng["light"], low="low quality" in staging.hard), rng
-
-
-def _upright_euler_deg(rotation: Array) -> Array:
-    """Of the two triples (3,) of ``300w-lp`` that mean a rotation the one that was meant: yaw may pass 90, roll does not."""
-    first = euler_from_rotation(rotation, "300w-lp")
-    second = equivalent_euler_deg(first, "300w-lp")
-    return first if np.abs(first[1:]).sum() <= np.abs(second[1:]).sum() else second
 
 
 def _stream(seed: int, kind: str, name: str, index: int) -> np.random.Generator:

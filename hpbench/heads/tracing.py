@@ -120,13 +120,13 @@ class Tracer:
         return Trace(triangle, distance, rows, hits)
 
     def first(self, rays: Array) -> tuple[Array, Array]:
-        """Distance (N,) of the first thing on each ray but lashes, which hide nothing, infinite where there is none; and
-        whether (N,) it is worn or held, neither the person nor hair or clothes."""
+        """Distance (N,) of the first thing on each ray but lashes, which hide nothing, infinite where there is none; and its
+        part (N,), -1 where there is none."""
         trace = self.trace(rays)
-        distance_m, foreign = np.full(len(rays), np.inf), np.zeros(len(rays), bool)
+        distance_m, part = np.full(len(rays), np.inf), np.full(len(rays), -1)
         distance_m[trace.rows] = np.where(trace.hits.part == Part.LASHES, np.inf, trace.distance_m[trace.rows])
-        foreign[trace.rows] = trace.hits.part == Part.THING
-        return distance_m, foreign
+        part[trace.rows] = trace.hits.part
+        return distance_m, part
 
     def _surface(self, triangle: Array, weights: Array, distance: Array, rays: Array) -> Hits:
         assembly, weights, rays = self.assembly, weights.astype(np.float32), rays.astype(np.float32)

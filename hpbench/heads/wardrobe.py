@@ -13,7 +13,7 @@ from .draws import Staging
 from .look import Look, skin_colour
 from .points import LandmarkPoints
 from .raycast import TriangleSoup
-from .solids import Solid, draw_covering, draw_floating
+from .solids import Solid, before_the_head, draw_covering, draw_floating
 
 __all__ = ["Outfit", "Wardrobe"]
 
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 _SEE_THROUGH = 0.3  # opacity below which a mesh is left out: clear lenses hide nothing
 _HEAVY_SHARE = 0.3  # of the points that the head itself does not hide, hidden on purpose
-_FLOATING = 0.12  # chance of another floating shape
+_FLOATING = 0.08  # chance of another floating shape
 _BUMPS = 1.4  # hair's bumps stand out by this
 
 
@@ -95,11 +95,11 @@ class Wardrobe:
             look = dataclasses.replace(look, hair_thickness_m=min(look.hair_thickness_m, HAIR_UNDER_HEADGEAR_M / _BUMPS))
         solids = [_placed(thing, rotation, translation_m) for thing in worn if thing.opacity >= _SEE_THROUGH]
         points = self._landmarks.fixed(head_m) @ rotation.T + translation_m
-        floating = draw_floating(rng, points, _FLOATING)
+        floating = [before_the_head(solid, alone) for solid in draw_floating(rng, points, _FLOATING)]
         if heavy:
             open_points = points[~_hidden(alone, points, 0.005)]
             while len(floating) < 5 and _hidden_by(solids + floating, open_points).mean() < _HEAVY_SHARE:
-                floating.append(draw_covering(rng, open_points))
+                floating.append(before_the_head(draw_covering(rng, open_points), alone))
         others = sorted(kinds - set(HEADGEAR_KINDS) - {"glasses", "sunglasses"} | {solid.name for solid in floating})
         attributes: dict[str, str | float] = {
             "glasses": "sun" if _dark_lenses(worn) else "clear" if kinds & {"glasses", "sunglasses"} else "none",

@@ -24,7 +24,7 @@ from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from ..geometry.rotations import euler_from_rotation
-from .files.head_shards import Shard, read_labels
+from .files.head_shards import Shard, joined, read_labels
 from .files.sources import DataFile, find_by_key, how_to_obtain
 from .table_dataset import TableDataset
 
@@ -77,10 +77,10 @@ class Heads(TableDataset):
             box_xyxy_px=columns[_BOXES[self.card.default_boxes]],
             person=self._shard.sample_id,
             attributes={
+                **attributes,
                 "abs_yaw_deg": np.abs(euler_deg[:, 0]),
                 "abs_pitch_deg": np.abs(euler_deg[:, 1]),
                 "occluded_percent": 100.0 * (occlusion == 1).mean(axis=1),
-                **attributes,
             },
         )
 
@@ -90,15 +90,9 @@ class Heads(TableDataset):
     @cached_property
     def _shard(self) -> Shard:
         """All shards as one, sorted by id."""
-        shards = [read_labels(file.fetch(), file.name) for file in self._label_files]
-        ids = [i for shard in shards for i in shard.sample_id]
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-        for one, other in zip(order, order[1:], strict=False):
-            if ids[one] == ids[other]:
-                raise InputError(f"{self.card.id}: the head {ids[one]!r} is in two shards: rendered twice, or one copied?")
-        names = sorted(set.intersection(*(set(shard.attributes) for shard in shards)))
-        if missing := [name for name in _SLICES if name not in names]:
+        whole = joined([read_labels(file.fetch(), file.name) for file in self._label_files], self.card.id)
+        if missing := [name for name in _SLICES if name not in whole.attributes]:
             raise InputError(f"{self._label_files[0].name}: the attribute {missing[0]} is missing: made by another version?")
-        columns = {key: np.concatenate([s.columns[key] for s in shards])[order] for key in shards[0].columns}
-        attributes = {name: np.concatenate([s.attributes[name] for s in shards])[order] for name in names}
-        return Shard(tuple(ids[i] for i in order), columns, attributes)
+        order = sorted(range(len(whole.sample_id)), key=whole.sample_id.__getitem__)
+        columns, attributes = ({k: values[order] for k, values in table.items()} for table in (whole.columns, whole.attributes))
+        return Shard(tuple(whole.sample_id[i] for i in order), columns, attributes)

@@ -25,6 +25,9 @@ _EYES = "; a face without both eyes labelled does not count there, is not charge
 _PER = {"": "", "all": "the whole set", "person": "each person", "sequence": "each sequence"}
 
 
+_EXCLUDED = {"any-angle-above": "raw yaw, pitch or roll", "yaw-above": "yaw"}
+
+
 def protocol_text(protocol: Protocol, card: DatasetCard) -> str:
     """One protocol, whole, as lines of at most 110 characters (the metric table may be wider)."""
     lines = [protocol.reference, protocol.title, ""]
@@ -111,7 +114,7 @@ def _facts(protocol: Protocol, card: DatasetCard) -> list[tuple[str, str]]:
     facts = [
         ("dataset", f"{card.title} ({card.id})"),
         ("faces", _faces(protocol, card)),
-        ("left out", f"faces with a raw yaw, pitch or roll beyond {x.deg:g} degrees ({x.rule})" if (x := protocol.exclude) else ""),
+        ("left out", f"faces with a {_EXCLUDED[x.rule]} beyond {x.deg:g} degrees ({x.rule})" if (x := protocol.exclude) else ""),
         ("labels", protocol.labels or "the default ones"),
         ("boxes", f"{protocol.boxes}: {card.boxes[protocol.boxes].description}"),
         ("norm box", f"{protocol.norm_box}: its height, sqrt(w h) or diagonal divides landmark errors" if protocol.norm_box else ""),
@@ -129,7 +132,7 @@ def _facts(protocol: Protocol, card: DatasetCard) -> list[tuple[str, str]]:
 def _row(protocol: Protocol, card: DatasetCard) -> dict[str, str]:
     """What tells a protocol from the others of its dataset."""
     besides = [
-        f"without angles beyond {protocol.exclude.deg:g} degrees" if protocol.exclude else "",
+        f"without {_EXCLUDED[protocol.exclude.rule]} beyond {protocol.exclude.deg:g} degrees" if protocol.exclude else "",
         f"one rotation fitted and taken away from {_PER[protocol.align_by]}" if protocol.align_by else "",
         f"intervals resample whole {protocol.cluster_by}s" if protocol.cluster_by else "",
     ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,10 @@ import numpy.typing as npt
 
 from ...atomic import atomic_path
 from ...errors import InputError
+from ...geometry.rotations import rotation_defect
+from .datafile import MAX_FILE_BYTES
 
-__all__ = ["COLUMNS", "Shard", "read_labels", "read_shard", "write_shard"]
+__all__ = ["COLUMNS", "Shard", "joined", "read_labels", "read_shard", "write_shard"]
 
 Array = npt.NDArray[Any]
 
@@ -96,8 +99,16 @@ def read_shard(path: Path) -> tuple[Shard, dict[str, Any]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return read_labels(archive.read(_LABELS), f"{path}:{_LABELS}"), dict(json.loads(archive.read(_ABOUT)))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            for member in (_LABELS, _ABOUT):
+                if archive.getinfo(member).file_size > MAX_FILE_BYTES:
+                    raise ValueError(f"{member} claims more than {MAX_FILE_BYTES >> 30} GiB")
+            about = json.loads(archive.read(_ABOUT))
+            if not isinstance(about, dict):
+                raise ValueError(f"{_ABOUT} is no table")
+            return read_labels(archive.read(_LABELS), f"{path}:{_LABELS}"), about
+    except Exception as error:  # zipfile, zlib and JSON raise a dozen kinds for damaged files
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: not a shard of rendered heads: truncated, or another .zip? ({str(error)[:100]})") from None
 
 
@@ -113,8 +124,8 @@ def read_labels(content: bytes, name: str) -> Shard:
         raise InputError(f"{name}: no sample_id: is this the label file of rendered heads?")
     attributes = {key.removeprefix(_ATTRIBUTE): arrays.pop(key) for key in sorted(arrays) if key.startswith(_ATTRIBUTE)}
     for key, values in attributes.items():
-        if values.shape != (len(ids),):
-            raise InputError(f"{name}: attribute {key} has shape {values.shape}, not ({len(ids)},).")
+        if values.shape != (len(ids),) or values.dtype.kind not in "Uf":
+            raise InputError(f"{name}: attribute {key} is {values.dtype} of shape {values.shape}, not {len(ids)} numbers or texts.")
     _check(arrays, ids, name)
     return Shard(ids, {key: arrays[key] for key in COLUMNS}, attributes)
 
@@ -128,6 +139,35 @@ def _check(columns: Mapping[str, Array], ids: Sequence[str], name: str) -> None:
             raise InputError(f"{name}: {key} has shape {have}, not {(len(ids), *shape)}.")
         if columns[key].dtype.kind not in kind or not np.isfinite(columns[key]).all():
             raise InputError(f"{name}: {key} holds {columns[key].dtype} or numbers that are not finite.")
+        if key.startswith("occlusion_") and columns[key].max(initial=0) > 2:
+            raise InputError(f"{name}: {key} holds {columns[key].max()}: 0 is visible, 1 hidden by something else, 2 by the head.")
+        if key.startswith("rotation_") and (wrong := rotation_defect(columns[key])).max(initial=0.0) > 1e-6:
+            raise InputError(f"{name}: {key} holds a matrix that is no rotation, in row {int(wrong.argmax()) + 1}.")
+        if key.startswith("box_") and not (columns[key][:, 2:] > columns[key][:, :2]).all():
+            raise InputError(f"{name}: {key} holds a box without width or height (x0, y0, x1, y1).")
+
+
+def joined(shards: Sequence[Shard], name: str) -> Shard:
+    """Several shards as one, in their order; attributes that not all have are left out.
+
+    Raises
+    ------
+    InputError
+        Columns of unlike width, an attribute that is a number here and a text there, or a head twice.
+    """
+    ids = tuple(i for shard in shards for i in shard.sample_id)
+    if len(set(ids)) < len(ids):
+        twice = next(i for i, n in Counter(ids).items() if n > 1)
+        raise InputError(f"{name}: the head {twice!r} is there twice: rendered twice, or one file copied?")
+    for key in COLUMNS:
+        if len({shard.columns[key].shape[1:] for shard in shards}) > 1:
+            raise InputError(f"{name}: {key} is not of one width in all shards: rendered by several versions?")
+    names = sorted(set.intersection(*(set(shard.attributes) for shard in shards)))
+    for key in names:
+        if len({shard.attributes[key].dtype.kind for shard in shards}) > 1:
+            raise InputError(f"{name}: the attribute {key} is a number in one shard and a text in another.")
+    columns = {key: np.concatenate([shard.columns[key] for shard in shards]) for key in COLUMNS}
+    return Shard(ids, columns, {key: np.concatenate([shard.attributes[key] for shard in shards]) for key in names})
 
 
 def _without_clock(npz: bytes) -> bytes:

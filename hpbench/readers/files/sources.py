@@ -50,12 +50,8 @@ def data_roots(card: DatasetCard, paths: list[Path]) -> list[DataFile]:
 
 def how_to_obtain(card: DatasetCard) -> str:
     """What to get, where, under which licence, and how it must lie: the end of every "no data" message."""
-    return (
-        f"{card.title}: {card.obtain.strip()}\n"
-        f"Licence: {card.licence.strip()}\n"
-        f"Layout: {card.layout.strip()}\n"
-        f"Then: --data FOLDER_OR_ARCHIVE, or put it in $HPBENCH_DATA/{card.id}."
-    )
+    then = "" if card.embedded else f"\nThen: --data FOLDER_OR_ARCHIVE, or put it in $HPBENCH_DATA/{card.id}."
+    return f"{card.title}: {card.obtain.strip()}\nLicence: {card.licence.strip()}\nLayout: {card.layout.strip()}{then}"
 
 
 def find_by_name(files: Iterable[DataFile], pattern: re.Pattern[str]) -> dict[str, DataFile]:
