@@ -25,6 +25,7 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "models": ("models", "The models: list, show."),
     "protocols": ("protocols", "The protocols: list, show."),
     "render": ("render", "Render heads: faces with exact labels."),
+    "train": ("train", "Train a model."),
 }
 
 
