@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from truth_as_prediction import perfect
 
-from hpbench.catalog import dataset_card, split_ids
+from hpbench.catalog import dataset_card, protocol_named, split_ids
 from hpbench.errors import InputError, MissingDataError
+from hpbench.evaluate import kept_rows
 from hpbench.geometry.rotations import rotation_from_euler
 from hpbench.heads.stream import PackedHeads
 from hpbench.readers import load
+from hpbench.readers.dataset import label_statistics
 from hpbench.readers.files.head_shards import COLUMNS, Shard, read_shard, write_shard
 
 IDS = split_ids(dataset_card("heads"), "test")
@@ -82,6 +85,21 @@ def test_the_reader_joins_shards_in_the_order_of_ids(folder: Path) -> None:
 
 def test_truth_as_prediction_is_perfect_under_every_protocol(folder: Path, tmp_path: Path) -> None:
     perfect(load("heads", folder), tmp_path / "out")
+
+
+def test_profiles_are_left_out_where_a_protocol_says_so(folder: Path) -> None:
+    truth = load("heads", folder).truth("test")
+    turned = replace(truth, attributes={**truth.attributes, "abs_yaw_deg": np.linspace(64, 86, 12)})
+    kept = kept_rows(protocol_named("heads/pose-yaw-75"), turned)
+    assert kept.tolist() == [True] * 6 + [False] * 6
+
+
+def test_rotations_given_to_other_faces_are_told(folder: Path) -> None:
+    truth = load("heads", folder).truth("test")
+    assert truth.rotation is not None
+    before, after = label_statistics(truth), label_statistics(replace(truth, rotation=truth.rotation[::-1]))
+    assert before["mean_turn_deg"] == pytest.approx(after["mean_turn_deg"])
+    assert abs(before["turn_order_deg"] - after["turn_order_deg"]) > 0.1
 
 
 def test_packed_heads_are_read_by_number_and_an_epoch_goes_on_where_it_stopped(folder: Path) -> None:

@@ -104,6 +104,14 @@ def test_workers_end_with_the_parent(tmp_path: Path) -> None:
     pytest.fail("workers live on")
 
 
+def test_a_renamed_shard_is_refused(shards: list[Path], tmp_path: Path) -> None:
+    for name in ("heads-train-3-0000004.zip", "heads-train-3-copy.zip"):
+        (tmp_path / name).write_bytes(shards[0].read_bytes())
+        with pytest.raises(InputError, match=f"{name}: holds other heads than its name says"):
+            render_heads(tmp_path, count=3, seed=3, size_px=32)
+        (tmp_path / name).unlink()
+
+
 def test_a_torn_shard_is_named(shards: list[Path], tmp_path: Path) -> None:
     (tmp_path / shards[0].name).write_bytes(shards[0].read_bytes()[:-200])
     with pytest.raises(InputError, match="not a shard of rendered heads"):

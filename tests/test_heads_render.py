@@ -29,7 +29,7 @@ from hpbench.heads.noise import Noise
 from hpbench.heads.people import AGE_GROUPS, Person, age_group, draw_actions, draw_person
 from hpbench.heads.poser import Poser
 from hpbench.heads.raycast import TriangleSoup
-from hpbench.heads.solids import Solid, _cube
+from hpbench.heads.solids import Solid, _cube, before_the_head
 from hpbench.heads.tracing import Tracer
 from hpbench.landmarks import scheme_named
 
@@ -265,6 +265,19 @@ def test_a_sheet_on_the_skin_hides_it(studio: Studio) -> None:
     sheet = Solid("mask", vertices * [0.09, 0.025, 0.0005] + place, triangles, np.full(3, 0.5))
     _, codes = scene(studio, 0.0, [sheet])
     assert codes[30] == EXTERNAL and codes[33] == EXTERNAL and codes[36] == VISIBLE
+
+
+def test_nothing_that_floats_reaches_into_the_head(studio: Studio) -> None:
+    """A bar through the cheeks comes before the nose, and looks as large as it did."""
+    vertices = studio.neutral_m @ HEAD_FROM_TEMPLATE.T
+    vertices = vertices - studio.landmarks.fixed(vertices).mean(axis=0) + [0, 0, 0.8]
+    head = TriangleSoup(vertices, studio.model.topology.solid)
+    corners, triangles = _cube()
+    bar = Solid("bar", corners * [0.2, 0.009, 0.009] + studio.landmarks.fixed(vertices)[30] + [0, 0, 0.03], triangles, np.full(3, 0.5))
+    moved = before_the_head(bar, head)
+    assert moved.vertices_m[:, 2].max() < studio.landmarks.fixed(vertices)[30, 2] - 0.015
+    np.testing.assert_allclose(moved.vertices_m[:, :2] / moved.vertices_m[:, 2:], bar.vertices_m[:, :2] / bar.vertices_m[:, 2:])
+    assert before_the_head(moved, head) is moved
 
 
 def test_contour_lies_on_or_outside_the_fixed_jaw(studio: Studio) -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from hpbench.checked import build, read_toml
 from hpbench.errors import InputError
+from hpbench.heads.stream import PackedHeads
 from hpbench.mnn.config import AugmentConfig, LossConfig, NetworkConfig, TrainConfig
 from hpbench.readers import load
 
@@ -20,7 +21,7 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
 from hpbench.mnn.checkpoint import BEST, load_network  # noqa: E402
-from hpbench.mnn.data import HeadShards, ReaderFaces, load_batches, open_shards, split_faces  # noqa: E402
+from hpbench.mnn.data import HeadShards, ReaderFaces, load_batches, split_faces  # noqa: E402
 from hpbench.mnn.infer import crops_of, predict_arrays  # noqa: E402
 from hpbench.mnn.train import CURVE, train  # noqa: E402
 
@@ -40,7 +41,7 @@ TINY = TrainConfig(
 
 @pytest.fixture(scope="module")
 def heads() -> HeadShards:
-    return open_shards([SHARD], SCHEME)
+    return HeadShards(PackedHeads(SHARD), SCHEME)
 
 
 class Few:

@@ -48,8 +48,9 @@ def mnn(
         raise InputError("training needs PyTorch: pip install 'hpbench[mnn]'.") from None
     if device not in ("auto", "cpu") and not torch.cuda.is_available():
         raise InputError(f"--device {device}: PyTorch sees no GPU here.")
-    from ..mnn.data import open_shards
+    from ..heads.stream import PackedHeads
+    from ..mnn.data import HeadShards
     from ..mnn.train import train as train_mnn
 
-    train_mnn(config, [open_shards(data, config.network.scheme)], out, device=device, time_limit_min=time_limit)
+    train_mnn(config, [HeadShards(PackedHeads(data), config.network.scheme)], out, device=device, time_limit_min=time_limit)
     click.echo(out / "best.safetensors")

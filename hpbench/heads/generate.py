@@ -100,13 +100,10 @@ def render_heads(
         "made_by": "hpbench render heads", "hpbench": __version__, **versions, "kind": kind, "seed": seed, "size_px": size_px,
         "jpeg_quality": JPEG_QUALITY,
     }  # fmt: skip
-    paths = {}
     last = first + count
-    for start, path in _shards_there(out, kind, seed, facts):
-        have = read_shard(path)[1]["count"]
-        if start < last and start + have > first:
-            paths[range(start, start + have)] = path
-            progress(min(start + have, last) - max(start, first))
+    paths = {r: path for r, path in _shards_there(out, kind, seed, facts).items() if r.start < last and r.stop > first}
+    for there in paths:
+        progress(min(there.stop, last) - max(there.start, first))
     with _rendering(processes) as render:
         for gap in _gaps(first, last, sorted(paths, key=lambda r: r.start), per_shard):
             path = out / f"heads-{kind}-{seed}-{gap.start:07d}.zip"
@@ -116,15 +113,19 @@ def render_heads(
     return [paths[indices] for indices in sorted(paths, key=lambda r: r.start)]
 
 
-def _shards_there(out: Path, kind: str, seed: int, facts: dict[str, Any]) -> list[tuple[int, Path]]:
-    """First head and file of the shards of a kind and seed in a folder; those made with other settings are refused."""
-    found = []
+def _shards_there(out: Path, kind: str, seed: int, facts: dict[str, Any]) -> dict[range, Path]:
+    """The shards of a kind and seed in a folder, by the numbers of their heads; those made with other settings are refused."""
+    found = {}
     for path in sorted(out.glob(f"heads-{kind}-{seed}-*.zip")):
-        have = read_shard(path)[1]
+        shard, have = read_shard(path)
         for name, value in facts.items():
             if have.get(name) != value:
                 raise InputError(f"{path}: made with {name} {have.get(name)!r}, not {value!r}: take another folder, or remove it.")
-        found.append((int(have["first"]), path))
+        start = path.stem.rpartition("-")[2]
+        heads = range(int(start), int(start) + len(shard.sample_id)) if start.isdecimal() else range(0)
+        if shard.sample_id != tuple(sample_id(kind, seed, i) for i in heads):
+            raise InputError(f"{path}: holds other heads than its name says (first: {shard.sample_id[0]}): renamed? Remove it.")
+        found[heads] = path
     return found
 
 

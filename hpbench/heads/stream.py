@@ -93,10 +93,14 @@ class PackedHeads(Sequence[Head]):
     """
 
     def __init__(self, paths: Path | str | Sequence[Path | str]) -> None:
-        given = [Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]
-        files = [file for path in given for file in (sorted(path.glob("heads-*.zip")) if path.is_dir() else [path])]
+        files: list[Path] = []
+        for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
+            found = sorted(path.glob("heads-*.zip")) if path.is_dir() else [path]
+            if not found or not found[0].is_file():
+                raise InputError(f"{path}: no shards of rendered heads there (heads-*.zip): hpbench render heads makes them.")
+            files += found
         if not files:
-            raise InputError(f"no shards of heads in {', '.join(map(str, given)) or 'nothing'}: hpbench render heads makes them.")
+            raise InputError("no shards of rendered heads are given: hpbench render heads makes them.")
         shards = [read_shard(file)[0] for file in files]
         whole = joined(shards, f"{len(files)} shards from {files[0]} on")
         self.sample_id, self.labels, self.attributes = whole.sample_id, whole.columns, whole.attributes

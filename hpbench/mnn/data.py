@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -26,7 +25,7 @@ from .config import TrainConfig
 from .crops import box_crops, cut, to_crop
 from .targets import FaceLabels, Targets, labels_of_faces, labels_of_heads, targets
 
-__all__ = ["Batch", "HeadShards", "ReaderFaces", "Source", "Split", "load_batches", "open_shards", "split_faces"]
+__all__ = ["Batch", "HeadShards", "ReaderFaces", "Source", "Split", "load_batches", "split_faces"]
 
 Array = npt.NDArray[Any]
 
@@ -131,23 +130,6 @@ class Split(NamedTuple):
 
     training: Array
     validation: Array
-
-
-def open_shards(paths: Sequence[Path], scheme: str) -> HeadShards:
-    """All shards of rendered heads in files and folders.
-
-    Raises
-    ------
-    InputError
-        A path that is not there, or a folder without shards.
-    """
-    files: list[Path] = []
-    for path in paths:
-        found = sorted(path.glob("heads*.zip")) if path.is_dir() else [path]
-        if not found or not found[0].is_file():
-            raise InputError(f"{path}: no shards of rendered heads there (heads*.zip): hpbench render heads makes them.")
-        files += found
-    return HeadShards(PackedHeads(files), scheme)
 
 
 def split_faces(sources: Sequence[Source], config: TrainConfig) -> Split:
