@@ -103,7 +103,7 @@ def run(
     _refuse_no_images(source, served, ids)
     samples = list(source.samples_of(ids, box_set))
     arguments = dict(model_args or {})
-    facts = ModelFacts(made.name, str(made.version), made.weights_sha256, arguments)
+    facts = ModelFacts(made.name, str(made.version), made.weights_sha256, arguments, made.trained_on)
     folder = Path(out) if out is not None else default_output(facts.label, source.card.id)
     file = folder / "predictions.h5"
     _keep_larger(file, len(samples), limit)

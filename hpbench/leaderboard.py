@@ -34,6 +34,13 @@ class Row:
     record: Record
     marks: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """The model as its card calls it, as the record does where there is none."""
+        cards = model_cards()
+        name = self.record.model.name
+        return self.record.model.called(cards[name].title if name in cards else name)
+
 
 @dataclass(frozen=True)
 class Board:
@@ -175,8 +182,9 @@ def _marks(record: Record) -> tuple[str, ...]:
         marks.append("unverified")
     elif record.dataset.verified is None:
         marks.append("labels not compared")
-    cards = model_cards()
-    if record.model.name in cards and seen_test_images(cards[record.model.name].trained_on, record.protocol.id.partition("/")[0]):
+    cards, protocol = model_cards(), protocol_named(record.protocol.id)
+    trained_on = record.model.trained_on or (cards[record.model.name].trained_on if record.model.name in cards else ())
+    if seen_test_images(trained_on, protocol.dataset, protocol.split):
         marks.append("saw test images")
     told = ("boxes not stated", "scheme not stated", "schemes mixed", "visibility is hard")
     for note in record.notes:

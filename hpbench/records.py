@@ -141,18 +141,23 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Which model; `arguments` are those of ``--model-arg``."""
+    """Which model; `arguments` are those of ``--model-arg``, `trained_on` what it says of its training data."""
 
     name: str
     version: str = ""
     weights_sha256: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    trained_on: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """Name with the arguments that make it another model: what tables show."""
+        """Name with the arguments that make it another model."""
+        return self.called(self.name)
+
+    def called(self, name: str) -> str:
+        """`name` with the arguments: what tables show, where a card has a better name than a file can have."""
         shown = ", ".join(f"{k}={v}" for k, v in sorted(self.arguments.items()))
-        return f"{self.name} ({shown})" if shown else self.name
+        return f"{name} ({shown})" if shown else name
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class ModelCard:
     """A model as described by ``baselines/<id>/card.toml`` (or a user's own card).
 
     Either `target` names code (``package.module:Class``), or `onnx` describes ONNX files (`hpbench.models.onnx_card`).
+    `weights` says in words what files it takes and where they are from; `files` names those that lie beside the card, with their sha256.
     """
 
     id: str
@@ -28,6 +29,7 @@ class ModelCard:
     licence: str = ""
     trained_on: tuple[str, ...] = ()
     weights: str = ""
+    files: dict[str, str] = field(default_factory=dict)
     extra: str = ""
     target: str = ""
     onnx: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import csv
 from dataclasses import dataclass, fields
 
 from ..errors import InputError
+from .datasets import DatasetCard, dataset_card, split_ids
 from .roots import catalog_roots
 
 __all__ = ["Overlap", "overlaps", "seen_test_images"]
@@ -47,6 +48,30 @@ def overlaps() -> list[Overlap]:
     return found
 
 
-def seen_test_images(trained_on: tuple[str, ...], tested_on: str) -> list[Overlap]:
-    """The overlaps that make a model's result on a dataset doubtful."""
-    return [o for o in overlaps() if o.trained_on in trained_on and o.tested_on == tested_on and o.share != "none"]
+def seen_test_images(trained_on: tuple[str, ...], tested_on: str, split: str = "") -> list[Overlap]:
+    """The overlaps that make a model's result on a dataset doubtful.
+
+    Parameters
+    ----------
+    trained_on : tuple of str
+        Names of training sets as ``overlaps.csv`` has them, or a dataset's split as own weights state it: ``cofw:train``.
+    tested_on, split : str
+        Dataset, and which of its splits.
+    """
+    others = {name for name, _, _ in (entry.partition(":") for entry in trained_on) if name != tested_on}
+    names = {*trained_on, *others}
+    found = [o for o in overlaps() if o.trained_on in names and o.tested_on == tested_on and o.share != "none"]
+    for entry in trained_on:
+        dataset, _, part = entry.partition(":")
+        if part and split and dataset == tested_on and _share_faces(dataset_card(dataset), part, split):
+            found.append(Overlap(entry, tested_on, "some", "proved", "trained on faces of this very split", "the weights' own statement"))
+    return found
+
+
+def _share_faces(card: DatasetCard, one: str, other: str) -> bool:
+    if not {one, other} <= set(card.splits):
+        return one == other
+    a, b = split_ids(card, one), split_ids(card, other)
+    if a is None or b is None:  # an open split: it has no list, and one called `all` holds the others
+        return one == other or (a is None and one == "all") or (b is None and other == "all")
+    return not set(a).isdisjoint(b)

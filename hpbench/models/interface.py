@@ -38,6 +38,8 @@ class Model(abc.ABC):
         Of the code or the weights: part of a record.
     weights_sha256 : str or None
         Set by models that have weights.
+    trained_on : tuple of str
+        Datasets (``300w-lp``) or splits of them (``cofw:train``): boards mark who has seen the test images.  The card's where there is one.
     batch_size : int
         Faces per call unless the user asks for another number.
     """
@@ -45,6 +47,7 @@ class Model(abc.ABC):
     name: str = ""
     version: str = "0"
     weights_sha256: str | None = None
+    trained_on: tuple[str, ...] = ()
     batch_size: ClassVar[int] = 16
 
     @abc.abstractmethod

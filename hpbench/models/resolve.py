@@ -61,10 +61,14 @@ def _create(name: str, weights: Path | None, device: str, arguments: Mapping[str
         raise InputError(f"model {name!r}: its batch_size must be a whole number of at least 1, got {model.batch_size!r:.60}.")
     if not isinstance(model.weights_sha256, str | None):
         raise InputError(f"model {name!r}: its weights_sha256 must be text or None, got {model.weights_sha256!r:.60}.")
+    if not isinstance(model.trained_on, tuple) or not all(isinstance(t, str) and t.isprintable() for t in model.trained_on):
+        raise InputError(f"model {name!r}: its trained_on must be a tuple of dataset names, got {model.trained_on!r:.60}.")
     if not getattr(model, "name", ""):
         model.name = card.id if card else type(model).__name__
     if card is not None and model.version == Model.version:
         model.version = card.version
+    if card is not None and not model.trained_on:
+        model.trained_on = card.trained_on
     if digest and model.version == Model.version:
         model.version = f"sha256:{digest[:12]}"  # of the code: an edited file is another model
     return model

@@ -184,7 +184,7 @@ def _a_line_a_model(board: Board) -> list[list[object]]:
     return [
         [
             row.rank or NO_VALUE,
-            row.record.model.label,
+            row.title,
             *[score_text(find_score(row.record, m), interval=i == 0) for i, m in enumerate(board.metrics)],
             row.record.main.n_scored,
             percent_text(row.record.coverage),
@@ -207,7 +207,7 @@ def _a_line_a_score(board: Board, width: int) -> list[str]:
             f"coverage {percent_text(record.coverage)}",
             *([f"{images_per_s} images/s"] * bool(images_per_s)),
         ]
-        head, rank = f"{record.model.label}: {', '.join([*facts, *row.marks])}", f"{row.rank or NO_VALUE:>3}  "
+        head, rank = f"{row.title}: {', '.join([*facts, *row.marks])}", f"{row.rank or NO_VALUE:>3}  "
         lines += textwrap.wrap(head, max(width, 40), initial_indent=rank, subsequent_indent=" " * 5, break_on_hyphens=False)
         for i, (metric, name) in enumerate(names.items()):
             lines.append(f"     {name:<{column}}  {score_text(find_score(record, metric), interval=i == 0)}".rstrip())
@@ -221,7 +221,7 @@ def _legend(board: Board, shared: str) -> list[str]:
     for row in board.rows:
         known = [m for m in board.metrics if find_score(row.record, m)]
         for text in (*labelled_lines(row.record, known, {}), prevalence_line(row.record, known)):
-            said.setdefault(text, []).append(row.record.model.label)
+            said.setdefault(text, []).append(row.title)
     beside = [text if len(of) == len(board.rows) else f"{', '.join(of)}: {text}" for text, of in said.items() if text]
     return [f"{start}95 % intervals; failed faces are charged; {NO_VALUE} is not ranked.", *beside]
 
