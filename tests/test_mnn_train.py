@@ -20,7 +20,7 @@ from hpbench.readers import load
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from hpbench.mnn.checkpoint import BEST, load_network  # noqa: E402
+from hpbench.mnn.checkpoint import BEST, load_network, network_of, training_facts  # noqa: E402
 from hpbench.mnn.data import HeadShards, ReaderFaces, load_batches, split_faces  # noqa: E402
 from hpbench.mnn.infer import crops_of, predict_arrays  # noqa: E402
 from hpbench.mnn.train import CURVE, train  # noqa: E402
@@ -174,6 +174,30 @@ def test_an_encoder_of_its_own(heads: HeadShards, tmp_path: Path) -> None:
     assert load_network(tmp_path / BEST).config == config.network
 
 
+def test_starts_from_other_weights(heads: HeadShards, tmp_path: Path) -> None:
+    run(TINY, [heads], tmp_path / "first", trained_on=["cofw:train"])
+    first = (tmp_path / "first" / BEST).read_bytes()
+    still = replace(TINY, pretrain_epochs=0, epochs=1, learning_rate=1e-12)
+    begun, _ = run(still, [heads], tmp_path / "then", trained_on=["heads:train"], start_from=tmp_path / "first" / BEST)
+    then = (tmp_path / "then" / BEST).read_bytes()
+    a, b = network_of(first, "first").state_dict(), network_of(then, "then").state_dict()
+    kernels = [name for name in a if name.endswith("weight")]
+    assert kernels and all(torch.allclose(a[name], b[name], atol=1e-9) for name in kernels)  # the rate is next to nothing
+    facts = training_facts(then, "then")
+    assert facts["trained_on"] == ["cofw:train", "heads:train"] and [f["epoch"] for f in facts["before"]] == [2]
+    assert begun["finished"]
+
+    third, _ = run(still, [heads], tmp_path / "third", start_from=tmp_path / "then" / BEST)
+    facts = training_facts((tmp_path / "third" / BEST).read_bytes(), "third")
+    assert third["trained_on"] == ["cofw:train", "heads:train"] and [f["epoch"] for f in facts["before"]] == [2, 1]
+    with pytest.raises(InputError, match="other settings .start_from"):
+        run(still, [heads], tmp_path / "third", start_from=tmp_path / "first" / BEST)
+    with pytest.raises(InputError, match=r"another network .widths differ"):
+        run(replace(TINY, network=NetworkConfig(input_px=16, widths=(4, 4))), [heads], tmp_path / "x", start_from=tmp_path / "first" / BEST)
+    with pytest.raises(InputError, match=r"none\.safetensors: cannot be read"):
+        run(TINY, [heads], tmp_path / "x", start_from=tmp_path / "none.safetensors")
+
+
 def test_other_settings_or_damage_are_refused(heads: HeadShards, tmp_path: Path) -> None:
     run(replace(TINY, epochs=1), [heads], tmp_path)
     for config, sources, key in (
@@ -220,6 +244,7 @@ def test_the_command(tmp_path: Path) -> None:
     settings.write_text(text)
     out = tmp_path / "out"
     given = ["mnn", "--data", str(SHARD.parent), "-o", str(out), "--config", str(settings), "--epochs", "1", "--seed", "3"]
+    given += ["--allow-test-data"]
     done = CliRunner().invoke(command, [*given, "--device", "cpu"], catch_exceptions=False)
     assert done.exit_code == 0 and done.stdout == f"{out / BEST}\n" and "epoch 1 (all)" in done.stderr
     with pytest.raises(InputError, match="no shards"):

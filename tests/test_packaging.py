@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOG = ("baselines", "datasets")
-CODE = {".py", ".csv"}
-CONTENT = {".toml", ".md", ".txt", ".json", ".npz", ".csv", ".zip"}
+CODE = {".py", ".csv", ".toml"}
+CONTENT = {".toml", ".md", ".txt", ".json", ".npz", ".csv", ".zip", ".safetensors"}
 MADE = {".venv", "build", "demo", "dist", "hpbench-out"}
 
 

@@ -22,10 +22,11 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "score": ("score", "Score a prediction file."),
     "leaderboard": ("leaderboard", "Rank records on boards."),
     "datasets": ("datasets", "The datasets: list, show, check."),
-    "models": ("models", "The models: list, show."),
+    "models": ("models", "The models: list, show, export."),
     "protocols": ("protocols", "The protocols: list, show."),
     "render": ("render", "Render heads: faces with exact labels."),
     "train": ("train", "Train a model."),
+    "reproduce": ("reproduce", "Do a paper again: train, test, compare."),
 }
 
 

@@ -1,10 +1,12 @@
-"""hpbench models list | show"""
+"""hpbench models list | show | export"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from .common import print_json
+from .common import print_json, remark
 
 __all__ = ["models"]
 
@@ -38,7 +40,6 @@ def list_models(as_json: bool) -> None:
 def show(model: str, as_json: bool) -> None:
     """One model's card: paper, licence, training data, weights."""
     from dataclasses import asdict
-    from pathlib import Path
 
     from ..catalog import model_card_from, model_cards
     from ..errors import InputError, did_you_mean
@@ -56,3 +57,25 @@ def show(model: str, as_json: bool) -> None:
         print_json(data)
         return
     click.echo(card.path.read_text(encoding="utf-8").rstrip())
+
+
+@models.command()
+@click.argument("model")
+@click.option("--onnx", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="The file to write, *.onnx.")
+@click.option("--encoder", is_flag=True, help="Encoder only: pose without landmarks (mnn-encoder).")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="PATH", help="Your own, of hpbench train mnn.")
+@click.option("--radius", "radius_px", type=click.IntRange(0, 256), default=2, show_default=True, help="As --model-arg radius_px of mnn.")
+def export(model: str, onnx: Path, encoder: bool, weights: Path | None, radius_px: int) -> None:
+    """MNN as an ONNX file, compared with PyTorch, and a card.toml beside it.
+
+    \b
+    hpbench models export mnn --onnx out/mnn.onnx
+    hpbench run -m out/card.toml -d heads
+
+    Needs pip install 'hpbench[export]'.
+    """
+    from ..models.mnn_export import export_mnn
+
+    card, difference = export_mnn(f"{model}-encoder" if encoder and model == "mnn" else model, onnx, weights=weights, radius_px=radius_px)
+    remark(f"{onnx}: differs from PyTorch by {difference:.1g} at most")
+    click.echo(card)

@@ -1,6 +1,7 @@
 """Weights and the state of a training, written whole or not at all.
 
-* ``best.safetensors``, ``last-<step>.safetensors``: weights, with the network's settings in the header.
+* ``best.safetensors``, ``last-<step>.safetensors``: weights, with the network's settings in the header, and in those of ``best`` what
+  they were trained on.
 * ``training.pt``: the optimiser and how far the training is, loaded as numbers only (nothing in it is run); it names its weights, and
   is replaced after they are written, so whatever is interrupted leaves a training that goes on.
 
@@ -9,9 +10,11 @@ Imports PyTorch: import this module inside functions.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +25,65 @@ from ..checked import build
 from ..errors import InputError
 from .network import Network, NetworkConfig
 
-__all__ = ["BEST", "load_network", "load_training", "save_training", "save_weights"]
+__all__ = [
+    "BEST",
+    "FACTS_KEY",
+    "load_network",
+    "load_training",
+    "metadata_of",
+    "network_of",
+    "save_training",
+    "save_weights",
+    "start",
+    "training_facts",
+    "weight_bytes",
+]
 
 BEST = "best.safetensors"
 
+FACTS_KEY = "hpbench.mnn.training"
+
 _STATE, _KEY = "training.pt", "hpbench.mnn"
+_MAX_INPUT_PX = 1024  # more is no crop of a face, and would fill the memory
 
 
-def save_weights(path: Path, network: Network) -> None:
-    """Write the weights of a network, with its settings, as safetensors."""
+def save_weights(path: Path, network: Network, facts: Mapping[str, Any] | None = None) -> None:
+    """Write the weights of a network, with its settings and facts about its training (plain values), as safetensors."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {_KEY: json.dumps(asdict(network.config), sort_keys=True)}
+    if facts:
+        metadata[FACTS_KEY] = json.dumps(facts, sort_keys=True)
+    write_atomic(path, weight_bytes(tensors, metadata))
+
+
+def weight_bytes(tensors: dict[str, Any], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file whose bytes, and so its hash, depend on nothing but the content: the library writes metadata in any order."""
     from safetensors.torch import save
 
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomic(path, save(tensors, metadata={_KEY: json.dumps(asdict(network.config), sort_keys=True)}))
+    data = save(tensors)
+    length = int.from_bytes(data[:8], "little")
+    entries = {"__metadata__": dict(sorted(metadata.items())), **json.loads(data[8 : 8 + length])}
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
+
+
+def training_facts(data: bytes, where: str) -> dict[str, Any]:
+    """What the bytes of weights say of their training: ``trained_on`` (list of texts), ``config``, ``epoch``, ``step``; or nothing.
+
+    Raises
+    ------
+    InputError
+        No weights.
+    """
+    try:
+        facts = json.loads(metadata_of(data).get(FACTS_KEY, "{}"))
+    except ValueError as error:
+        raise InputError(f"{where}: not weights of this network: another file, or truncated? ({str(error)[:100]})") from None
+    stated = facts.get("trained_on", []) if isinstance(facts, dict) else None
+    if not isinstance(stated, list) or not all(isinstance(t, str) and t.isprintable() for t in stated):
+        raise InputError(f"{where}: what it says of its training is no table of facts: changed by hand?")
+    return facts
 
 
 def load_network(path: Path, device: Any = "cpu") -> Network:
@@ -45,17 +94,76 @@ def load_network(path: Path, device: Any = "cpu") -> Network:
     InputError
         No such file, or none of hpbench's.
     """
-    from safetensors import SafetensorError, safe_open
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: not weights of this network: it cannot be read ({error.strerror}).") from None
+    return network_of(data, str(path)).to(device, memory_format=torch.channels_last)
+
+
+def start(network: Network, path: Path) -> tuple[dict[str, Any], str]:
+    """Put the weights of a file into a network; what they say of their training, and the file's sha256.
+
+    Raises
+    ------
+    InputError
+        No such file, no weights, or those of a network with other settings.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    given = network_of(data, str(path))
+    if given.config != network.config:
+        different = [k for k, v in asdict(given.config).items() if v != getattr(network.config, k)]
+        raise InputError(f"{path}: weights of another network ({', '.join(different)} differ): give the settings it was trained with.")
+    network.load_state_dict(given.state_dict())
+    return training_facts(data, str(path)), hashlib.sha256(data).hexdigest()
+
+
+def network_of(data: bytes, where: str, *, encoder_only: bool = False) -> Network:
+    """The network that the bytes of a weight file describe, in evaluation mode, in full precision.
+
+    Parameters
+    ----------
+    data : bytes
+        From anywhere: everything is checked before a network of that size is made.
+    where : str
+        Names the file in errors.
+    encoder_only : bool
+        Encoder and pose heads only, whatever else the file holds.
+
+    Raises
+    ------
+    InputError
+        None of hpbench's, damaged, or with numbers that are not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     try:
-        with safe_open(path, framework="pt") as file:
-            settings = json.loads((file.metadata() or {})[_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        network = Network(build(NetworkConfig, settings, f"{path}: its settings"))
-        network.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: not weights of this network: another file, or truncated? ({str(error)[:100]})") from None
-    return network.eval().to(device, memory_format=torch.channels_last)
+        tensors = load(data)
+        config = build(NetworkConfig, json.loads(metadata_of(data)[_KEY]), f"{where}: its settings")
+        if config.input_px > _MAX_INPUT_PX or config.blocks * config.stages > len(tensors):
+            raise ValueError("its settings are of a larger network")
+        with torch.device("meta"):  # takes no memory, whatever the settings ask for
+            shapes = {name: tensor.shape for name, tensor in Network(config).state_dict().items()}
+        if wrong := sorted(name for name in shapes.keys() | tensors if name not in tensors or shapes.get(name) != tensors[name].shape):
+            raise ValueError(f"{wrong[0]} and {len(wrong) - 1} others do not fit its settings")
+        network = Network(replace(config, dense=config.dense and not encoder_only))
+        network.load_state_dict({name: tensors[name] for name in network.state_dict()})
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecursionError) as error:
+        raise InputError(f"{where}: not weights of this network: another file, or truncated? ({str(error)[:100]})") from None
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all() or (name.endswith("running_var") and (tensor < 0).any()):
+            raise InputError(f"{where}: {name} holds numbers that no network has (NaN, infinite or negative): a training that failed?")
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The texts in the header of a safetensors file, of which the library reads files only; ValueError for other bytes."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return {str(key): str(text) for key, text in (header.get("__metadata__") or {}).items()}
 
 
 def save_training(folder: Path, network: Network, optimiser: Any, progress: dict[str, Any], settings: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ Imports PyTorch: import this module inside functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -62,6 +62,8 @@ class ReaderFaces:
         As `hpbench.readers.Dataset` has them.
     pose : str
         ``derived``: by perspective-n-point of the landmarks on the mean face, as in the paper; ``labels``: the dataset's own.
+    without : collection of str
+        Ids that are left out.
 
     Raises
     ------
@@ -78,9 +80,12 @@ class ReaderFaces:
         labels: str = "",
         boxes: str = "",
         pose: Literal["derived", "labels"] = "derived",
+        without: Collection[str] = (),
     ) -> None:
-        there = set(dataset.image_ids(split))
+        there = set(dataset.image_ids(split)) - set(without)
         ids = [i for i in dataset.found_ids(split, labels) if i in there]
+        if not ids:
+            raise InputError(f"{dataset.card.id}: no face of the split {split or dataset.default_split} has labels and picture here.")
         samples = list(dataset.samples_of(ids, dataset.box_set(boxes)))
         truth = dataset.truth_of(ids, labels)
         if truth.landmarks is None:
@@ -92,11 +97,15 @@ class ReaderFaces:
         if not len(good):
             raise InputError(f"{dataset.card.id}: no face of the split {split or dataset.default_split} has picture, box and landmarks.")
         faces = replace(truth.take(good), box_xyxy_px=box[good])
+        if faces.person is None:  # pictures of one photograph or film show one person
+            faces = replace(faces, person=faces.sequence)
         rotation: Array | None
         if pose == "derived":
             rotation = derived_rotation(faces.landmarks, faces.scheme or "", faces.box_xyxy_px, MEAN_FACE_VERSION)  # type: ignore[arg-type]
         elif dataset.card.pose == "crop_ray":
             rotation = faces.rotation
+            if rotation is None:
+                raise InputError(f"{dataset.card.id} has no poses of its own with these labels: train on derived ones.")
         else:
             raise InputError(f"{dataset.card.id}: its poses are not relative to the ray through the box centre: train on derived ones.")
         self.labels = labels_of_faces(faces, scheme, rotation)

@@ -6,7 +6,7 @@ Imports PyTorch: import this module inside functions.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from .network import Network, Outputs
 from .targets import CONVENTION
 from .validation import heatmap_points
 
-__all__ = ["Prediction", "crops_of", "fused", "outputs_of", "predict_arrays"]
+__all__ = ["Prediction", "compiled", "crops_of", "fused", "in_precision", "outputs_of", "predict_arrays"]
 
 Array = npt.NDArray[Any]
 
@@ -57,6 +57,28 @@ def fused(network: Network) -> Network:
     return copied.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
+def in_precision(network: Network, dtype: Any) -> Network:
+    """A copy of a `fused` network that computes in bfloat16 or half precision, its heads excepted.
+
+    Angles in bfloat16 would be whole quarters of a degree, and logits of neighbouring pixels equal.
+    """
+    copied = copy.deepcopy(network).to(dtype)
+    for name in ("pose_direct", "pose_projected", "heatmaps", "visibility"):
+        head = getattr(copied, name, None)
+        if head is not None:
+            head.to(torch.float32).register_forward_pre_hook(_in_fp32)
+    return copied
+
+
+def compiled(network: Network) -> Network:
+    """A copy that compiles itself for each shape of batch it is given: CUDA graphs on a GPU, frozen weights on a processor."""
+    copied = copy.deepcopy(network)
+    how: dict[str, Any] = {"mode": "reduce-overhead"} if next(network.parameters()).is_cuda else {"options": {"freezing": True}}
+    for name in ("forward", "pose"):
+        setattr(copied, name, torch.compile(getattr(copied, name), dynamic=False, **how))
+    return copied
+
+
 def crops_of(images: list[Array], boxes_xyxy_px: npt.ArrayLike, size_px: int) -> tuple[Array, Array]:
     """The crops that the network sees of faces.
 
@@ -76,8 +98,10 @@ def crops_of(images: list[Array], boxes_xyxy_px: npt.ArrayLike, size_px: int) ->
     return np.stack(crops) if crops else np.zeros((0, size_px, size_px, 3), np.uint8), matrices
 
 
-def outputs_of(network: Network, crops: Array, *, batch_size: int = 16, pose_only: bool = False) -> Iterator[Outputs]:
+def outputs_of(network: Network, crops: Array, *, batch_size: int = 16, pose_only: bool = False, whole: bool = False) -> Iterator[Outputs]:
     """Raw outputs, batch by batch, on the network's device; `pose_only` runs the encoder alone.
+
+    Those of a `compiled` network are overwritten by the next batch.
 
     Parameters
     ----------
@@ -86,34 +110,50 @@ def outputs_of(network: Network, crops: Array, *, batch_size: int = 16, pose_onl
     crops : (N, size, size, 3) uint8 array, RGB
     batch_size : int
     pose_only : bool
+    whole : bool
+        A last batch that is short is filled up, so that all have one shape, and its outputs cut.
     """
-    device = next(network.parameters()).device
-    dtype = network.pose_direct.weight.dtype
+    first = next(network.parameters())
     for start in range(0, len(crops), batch_size):
-        batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + batch_size])).to(device)
-        images = batch.permute(0, 3, 1, 2).to(dtype).div_(255.0)
+        batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + batch_size]))
+        count = len(batch)
+        if whole and count < batch_size:
+            batch = torch.cat([batch, batch[-1:].expand(batch_size - count, -1, -1, -1)])
+        images = batch.to(first.device).permute(0, 3, 1, 2).to(first.dtype).div_(255.0)
         with torch.inference_mode():
-            yield Outputs(network.pose(images), None, None, None) if pose_only else network(images)
+            outputs = Outputs(network.pose(images), None, None, None) if pose_only else network(images)
+            yield Outputs(*(None if o is None else o[:count] for o in outputs))
 
 
 def predict_arrays(
-    network: Network, crops: Array, crop_from_image: Array, *, batch_size: int = 16, pose_only: bool = False, radius_px: int = 0
+    network: Network,
+    crops: Array,
+    crop_from_image: Array,
+    *,
+    batch_size: int = 16,
+    pose_only: bool = False,
+    whole: bool = False,
+    radius_px: int = 0,
+    points_of: Callable[[Outputs], Any] | None = None,
 ) -> Prediction:
     """Pose, landmarks and visibility of N faces.
 
     Parameters
     ----------
-    network, crops, batch_size, pose_only : see `outputs_of`
+    network, crops, batch_size, pose_only, whole : see `outputs_of`
     crop_from_image : (N, 2, 3) array
         Of `crops_of`.
     radius_px : int
         How landmarks are read out of the heat maps: see `hpbench.mnn.validation.heatmap_points`.
+    points_of : callable, optional
+        Reads them otherwise: raw outputs to (B, L, 2) crop pixels.
     """
+    read = points_of or (lambda outputs: heatmap_points(outputs.heatmap_logits, radius_px=radius_px))
     euler, points, visibility = [], [], []
-    for outputs in outputs_of(network, crops, batch_size=batch_size, pose_only=pose_only):
+    for outputs in outputs_of(network, crops, batch_size=batch_size, pose_only=pose_only, whole=whole):
         euler.append(outputs.pose_direct[:, :3].float().cpu().numpy())
         if outputs.heatmap_logits is not None:
-            points.append(heatmap_points(outputs.heatmap_logits, radius_px=radius_px).cpu().numpy())
+            points.append(read(outputs).float().cpu().numpy())
             visibility.append(outputs.visibility_logits.float().sigmoid().cpu().numpy())
     rotation = rotation_from_euler(np.concatenate([np.zeros((0, 3)), *euler]), CONVENTION)
     if pose_only or not network.config.dense:
@@ -121,3 +161,7 @@ def predict_arrays(
     empty = np.zeros((0, network.config.landmarks))
     places = from_crop(np.concatenate([np.zeros((0, network.config.landmarks, 2)), *points]), np.asarray(crop_from_image))
     return Prediction(rotation, places, np.concatenate([empty, *visibility]).astype(np.float64))
+
+
+def _in_fp32(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(x.float() for x in given)

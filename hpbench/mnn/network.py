@@ -65,7 +65,9 @@ class Network(nn.Module):
         """All outputs; without a decoder the last two are None."""
         maps = self._encode(images)
         bottleneck = maps[-1].flatten(1)
-        poses = self.pose_direct(bottleneck), self.pose_projected(bottleneck)
+        with torch.autocast(bottleneck.device.type, enabled=False):  # of 60 degrees, the next in bfloat16 is a quarter of a degree away
+            bottleneck = bottleneck.to(self.pose_direct.weight.dtype)
+            poses = self.pose_direct(bottleneck), self.pose_projected(bottleneck)
         if not self.config.dense:
             return Outputs(*poses, None, None)
         x = maps.pop()

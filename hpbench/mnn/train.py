@@ -12,9 +12,10 @@ import csv
 import io
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,19 @@ import torch
 
 from ..atomic import write_atomic
 from ..errors import InputError
-from .checkpoint import BEST, load_training, save_training, save_weights
+from .checkpoint import BEST, load_training, save_training, save_weights, start
 from .config import TrainConfig
+from .curves import PICTURE, draw_curve
 from .data import Source, load_batches, split_faces
 from .losses import TASKS, losses, total
 from .network import Network
 from .validation import validate
 
-__all__ = ["CURVE", "train"]
+__all__ = ["CURVE", "train", "try_one_step"]
 
 CURVE = "curve.csv"
 
+_REDRAW_S = 60.0  # a picture takes half a second, and so would an epoch of a small training
 _FREE = {"epochs", "workers", "threads"}  # settings that may change when a training goes on
 
 
@@ -44,6 +47,9 @@ def train(
     device: str = "auto",
     time_limit_min: float | None = None,
     say: Callable[[str], None] | None = None,
+    trained_on: Sequence[str] = (),
+    start_from: Path | None = None,
+    follow: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Train, or go on with the training in `out`.
 
@@ -53,13 +59,19 @@ def train(
     sources : sequence of Source
         Mixed; a face without a label of a task does not count in it.
     out : Path
-        Folder for ``best.safetensors`` (least validation loss of the stage), the checkpoint and ``curve.csv``.
+        Folder for ``best.safetensors`` (least validation loss of the stage), the checkpoint, ``curve.csv`` and ``curve.png``.
     device : str
         ``auto``: a GPU if there is one.
     time_limit_min : float, optional
         Minutes after which a checkpoint is written and training stops.
     say : callable, optional
         Takes progress lines; stderr by default.
+    trained_on : sequence of str
+        What the weights shall say that they were trained on (`hpbench.mnn.sources`).
+    start_from : Path, optional
+        Weights of another training of the same network; what they were trained on goes into the new ones.
+    follow : callable, optional
+        Takes each epoch's row of the history.
 
     Returns
     -------
@@ -85,7 +97,14 @@ def train(
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
     settings = {k: v for k, v in asdict(config).items() if k not in _FREE} | {"faces": sum(len(s.labels) for s in sources)}
     settings = _plain(settings)
+    facts: dict[str, Any] = {"config": _plain(asdict(config)), "trained_on": list(trained_on)}
+    if start_from is not None:
+        earlier, settings["start_from"] = start(network, start_from)
+        facts["before"] = [*earlier.get("before", []), {key: earlier[key] for key in ("config", "epoch", "step") if key in earlier}]
+        facts["trained_on"] += earlier.get("trained_on", [])
     progress = load_training(out, network, optimiser, settings) or _new_progress()
+    progress["trained_on"] = sorted({*progress.get("trained_on", []), *facts["trained_on"]})  # all of the calls that made it
+    facts["trained_on"] = progress["trained_on"]
     model = crew.wrapped(network)
 
     per_step = config.batch_size * config.accumulate
@@ -107,7 +126,7 @@ def train(
         pinned=crew.device.type == "cuda",
     )
     batches = iter(loader)
-    spoken = mark = time.monotonic()
+    spoken = mark = drawn = time.monotonic()
     since = progress["step"]
     while progress["step"] < last_step:
         epoch, within = divmod(progress["step"], epoch_steps)
@@ -127,7 +146,12 @@ def train(
             if crew.rank == 0:
                 _write_curve(out / CURVE, progress["history"])
                 if progress["waited"] == 0:
-                    save_weights(out / BEST, network)
+                    save_weights(out / BEST, network, facts | {"epoch": epoch + 1, "step": progress["step"]})
+                if follow:
+                    follow(row)
+                if time.monotonic() - drawn > _REDRAW_S:
+                    draw_curve(progress["history"], out / PICTURE)
+                    drawn = time.monotonic()
             mark, since = time.monotonic(), progress["step"]
         elif time.monotonic() - spoken > 30.0:
             spoken = time.monotonic()
@@ -139,8 +163,18 @@ def train(
         if late:
             speak(f"time is up after {progress['step']} of {last_step} steps; the same command goes on")
             break
+    if crew.rank == 0 and progress["history"]:
+        draw_curve(progress["history"], out / PICTURE)
     crew.dismiss()
     return progress | {"finished": progress["step"] >= last_step}
+
+
+def try_one_step(config: TrainConfig, sources: Sequence[Source], *, device: str = "auto") -> dict[str, Any]:
+    """One step of all tasks and a look at a batch of validation faces, of which nothing is kept; the row of the history."""
+    with tempfile.TemporaryDirectory() as folder:
+        short = replace(config, epochs=1, pretrain_epochs=0, steps_per_epoch=1, validation_faces=config.batch_size)
+        row: dict[str, Any] = train(short, sources, Path(folder), device=device, say=lambda line: None)["history"][0]
+    return row
 
 
 def _step(model: Any, batches: Any, optimiser: Any, config: TrainConfig, crew: _Crew, rate: float, pretraining: bool) -> list[float]:

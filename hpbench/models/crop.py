@@ -34,24 +34,30 @@ class CropSpec:
         Fraction of the box's width (left, right) or height (top, bottom) added on each side; negative cuts away.
     shape : str
         ``rectangle``: the enlarged box as it is (resizing may change its aspect); ``square``: the square around the
-        enlarged box's centre whose side is its longer side.
+        enlarged box's centre whose side is its longer side; ``square-by-height``: whose side is its height.
     border : str
         Where the window leaves the image: ``clip`` cuts it at the image (and so changes its aspect), ``constant``
         continues the image in black, ``replicate`` with its edge pixels.
     interpolation : str
         ``linear``, ``cubic``, or ``area``: averages where the crop shrinks, linear where it grows.
+    window : str
+        ``pixels``: whole ones, as most public test code cuts; ``exact``: not rounded, one interpolation of the picture (after an average
+        over a whole factor where it shrinks by 2 or more), black outside: the crop of `hpbench.mnn`.
     """
 
     margin: tuple[float, float, float, float] | float = 0.0
-    shape: Literal["rectangle", "square"] = "rectangle"
+    shape: Literal["rectangle", "square", "square-by-height"] = "rectangle"
     border: Literal["clip", "constant", "replicate"] = "clip"
     interpolation: Literal["linear", "area", "cubic"] = "linear"
+    window: Literal["pixels", "exact"] = "pixels"
 
     def validate(self, where: str) -> None:
         """`InputError` for margins that leave nothing of the box."""
         left, top, right, bottom = self.margins
         if not all(map(math.isfinite, self.margins)) or 1 + left + right <= 0 or 1 + top + bottom <= 0:
             raise InputError(f"{where}: margin {self.margin!r} leaves nothing of the box: it is a fraction of it, added on each side.")
+        if self.window == "exact" and (self.shape == "rectangle" or self.border != "constant" or self.interpolation != "linear"):
+            raise InputError(f'{where}: window = "exact" goes with a square shape, border = "constant" and interpolation = "linear".')
 
     @property
     def margins(self) -> tuple[float, float, float, float]:
@@ -81,7 +87,7 @@ class Crop(NamedTuple):
 def crop_face(image: Array, box_xyxy_px: npt.ArrayLike, spec: CropSpec, size_px: tuple[int, int]) -> Crop | str:
     """Cut out and resize one face.
 
-    The window is that of most public test code: from pixel floor(x0) to pixel floor(x1), both included.
+    The window, unless exact, is that of most public test code: from pixel floor(x0) to pixel floor(x1), both included.
 
     Parameters
     ----------
@@ -107,6 +113,8 @@ def crop_face(image: Array, box_xyxy_px: npt.ArrayLike, spec: CropSpec, size_px:
     if box[0] > width - 0.5 or box[1] > height - 0.5 or box[2] < -0.5 or box[3] < -0.5:
         return f"the face box ({_numbers(box)}) lies outside the image ({width} x {height})"
 
+    if spec.window == "exact":
+        return _exact(image, box, spec, size_px)
     x0, y0, columns, rows = _window(box, spec)
     inside_x, inside_y = max(x0, 0), max(y0, 0)
     inside = image[inside_y : max(y0 + rows, 0), inside_x : max(x0 + columns, 0)]
@@ -132,17 +140,37 @@ def crop_face(image: Array, box_xyxy_px: npt.ArrayLike, spec: CropSpec, size_px:
     return Crop(pixels, back)
 
 
-def _window(box: Array, spec: CropSpec) -> tuple[int, int, int, int]:
-    """First column, first row, columns and rows of the window, before it meets the image's border."""
+def _exact(image: Array, box: Array, spec: CropSpec, size_px: tuple[int, int]) -> Crop:
+    from ..mnn.crops import cut
+
+    x0, y0, columns, rows = _enlarged(box, spec)
+    scale = np.array([columns, rows]) / size_px
+    # about the box's centre, as `hpbench.mnn.crops.Crops` has it
+    shift = np.array([x0 + columns / 2.0, y0 + rows / 2.0]) - scale * (np.array(size_px) - 1) / 2.0
+    crop_from_image = np.column_stack([np.diag(1.0 / scale), -shift / scale])
+    return Crop(cut(image, crop_from_image, size_px[0]), np.column_stack([np.diag(scale), shift]))
+
+
+def _enlarged(box: Array, spec: CropSpec) -> tuple[float, float, float, float]:
+    """Left and upper edge, width and height of the enlarged box, made square where the card says so."""
     left, top, right, bottom = spec.margins
     box_w, box_h = box[2] - box[0], box[3] - box[1]
     x0, x1 = box[0] - left * box_w, box[2] + right * box_w
     y0, y1 = box[1] - top * box_h, box[3] + bottom * box_h
-    if spec.shape == "square":
-        side = max(x1 - x0, y1 - y0)
-        x0, y0 = (x0 + x1 - side) / 2, (y0 + y1 - side) / 2
-        pixels = math.floor(side) + 1  # one number for both: rounding four edges could leave it one pixel off square
+    if spec.shape == "rectangle":
+        return x0, y0, x1 - x0, y1 - y0
+    side = max(x1 - x0, y1 - y0) if spec.shape == "square" else y1 - y0
+    return (x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side, side
+
+
+def _window(box: Array, spec: CropSpec) -> tuple[int, int, int, int]:
+    """First column, first row, columns and rows of the window, before it meets the image's border."""
+    x0, y0, width, height = _enlarged(box, spec)
+    if spec.shape != "rectangle":
+        pixels = math.floor(width) + 1  # one number for both: rounding four edges could leave it one pixel off square
         return math.floor(x0), math.floor(y0), pixels, pixels
+    _, _, right, bottom = spec.margins
+    x1, y1 = box[2] + right * (box[2] - box[0]), box[3] + bottom * (box[3] - box[1])
     return math.floor(x0), math.floor(y0), math.floor(x1) - math.floor(x0) + 1, math.floor(y1) - math.floor(y0) + 1
 
 

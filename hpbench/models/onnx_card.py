@@ -145,6 +145,8 @@ class OnnxSpec:
             raise InputError(f'{where}: combine = "mean" and several files go together; here are {len(self.files)} files.')
         self.input.validate(f"{where}: key 'input'")
         self.crop.validate(f"{where}: key 'crop'")
+        if self.crop.window == "exact" and len(set(self.input.size_px)) > 1:
+            raise InputError(f'{where}: window = "exact" cuts squares, but size_px is {list(self.input.size_px)}.')
 
 
 def read_onnx_spec(card: ModelCard) -> tuple[OnnxSpec, tuple[Output, ...]]:
