@@ -64,8 +64,8 @@ def show(model: str, as_json: bool) -> None:
 @click.option("--onnx", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="The file to write, *.onnx.")
 @click.option("--encoder", is_flag=True, help="Encoder only: pose without landmarks (mnn-encoder).")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="PATH", help="Your own, of hpbench train mnn.")
-@click.option("--radius", "radius_px", type=click.IntRange(0, 256), default=2, show_default=True, help="As --model-arg radius_px of mnn.")
-def export(model: str, onnx: Path, encoder: bool, weights: Path | None, radius_px: int) -> None:
+@click.option("--radius", "radius_px", type=click.IntRange(0, 256), help="As --model-arg radius_px of mnn.")
+def export(model: str, onnx: Path, encoder: bool, weights: Path | None, radius_px: int | None) -> None:
     """MNN as an ONNX file, compared with PyTorch, and a card.toml beside it.
 
     \b

@@ -17,6 +17,7 @@ from ..catalog import model_cards
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from ..images import MAX_IMAGE_PIXELS
+from ..mnn.config import READ_RADIUS_PX
 from .interface import Model
 from .mnn_files import MnnFiles, find_mnn_files, load_mnn, trained_on_of
 from .weights import combined_sha256
@@ -64,7 +65,7 @@ class Mnn(Model):
         precision: str = "fp32",
         compile: bool = False,
         threads: int = 0,
-        radius_px: int = 2,
+        radius_px: int = READ_RADIUS_PX,
     ) -> None:
         _check(self.card_id, precision=precision, compile=compile, threads=threads, radius_px=radius_px)
         torch = self.check_packages(self.card_id)

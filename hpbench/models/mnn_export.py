@@ -9,6 +9,7 @@ from pathlib import Path
 from ..atomic import write_atomic
 from ..catalog import model_cards
 from ..errors import InputError
+from ..mnn.config import READ_RADIUS_PX
 from .mnn import Mnn, MnnEncoder
 from .mnn_files import find_mnn_files, load_mnn, trained_on_of
 
@@ -34,7 +35,7 @@ outputs = [
 """
 
 
-def export_mnn(model: str, path: Path, *, weights: Path | None = None, radius_px: int = 2) -> tuple[Path, float]:
+def export_mnn(model: str, path: Path, *, weights: Path | None = None, radius_px: int | None = None) -> tuple[Path, float]:
     """Write the ONNX file of a model and, beside it, ``card.toml``.
 
     Parameters
@@ -76,7 +77,7 @@ def export_mnn(model: str, path: Path, *, weights: Path | None = None, radius_px
     files = find_mnn_files(model, weights)
     network = load_mnn(files, encoder_only=encoder_only)
     path.parent.mkdir(parents=True, exist_ok=True)
-    difference = export_onnx(network, path, encoder_only=encoder_only, radius_px=radius_px)
+    difference = export_onnx(network, path, encoder_only=encoder_only, radius_px=READ_RADIUS_PX if radius_px is None else radius_px)
     config, about = network.config, model_cards()[model]
     tables = [f'{{ kind = "euler", tensor = "euler_deg", order = ["yaw", "pitch", "roll"], convention = "{CONVENTION}" }}']
     if not encoder_only:

@@ -1,7 +1,7 @@
 """The paper's ablation (Table 1 of Valle et al., TPAMI 2020), repeated on rendered heads: does learning several tasks help pose?
 
     hpbench render heads --count 24000 --seed 7 --size 160 -o heads -j 2
-    python benchmarks/mnn_ablation.py heads OUT [--faces 100000] [--seeds 1] [--only NAME]
+    python benchmarks/trainings/mnn_ablation.py heads OUT [--faces 100000] [--seeds 1] [--only NAME]
 
 Every strategy sees the same number of faces, with the same network (64 px, a quarter of the paper's widths), batches, augmentation and
 rate, and is scored on heads/test by hpbench's own protocols.  Pretraining counts: who pretrains sees fewer faces afterwards.  Goes on
