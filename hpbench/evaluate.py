@@ -36,7 +36,7 @@ class Evaluation:
     ----------
     errors : mapping of str to array
         ``sample_id``, ``cluster`` and per metric text the (N,) values, NaN = not labelled, failures charged;
-        where visibility is measured, `decision_table`.
+        where visibility is measured, `decision_table`; ``bin`` (int8, -1 = none) where a mean is balanced.
     diagnostics, landmark_errors
         See `Record`.
     """
@@ -123,11 +123,21 @@ def evaluate(
             "sample_id": np.array(ids),
             "cluster": np.array([str(c) for c in (ids if clusters is None else clusters)]),
             **{c.metric.text: c.values for c in columns if c.values is not None},
+            **({"bin": _bins(protocol, members)} if any(c.metric.balanced for c in columns) else {}),
             **(decision_table(truth, aligned) if any(c.metric.pooled for c in columns) else {}),
         },
         diagnostics=diagnostics,
         landmark_errors=_landmark_errors(columns, truth, aligned, norm_box),
     )
+
+
+def _bins(protocol: Protocol, members: dict[str, Mask]) -> npt.NDArray[np.int8]:
+    """Which of the protocol's bins each face is in, -1 for none: balanced means of other faces' errors take it."""
+    codes = np.full(len(members[""]), -1, dtype=np.int8)
+    for number, name in enumerate(protocol.balance):
+        if name in members:
+            codes[members[name]] = number
+    return codes
 
 
 def _diagnostics(protocol: Protocol, truth: Faces, prediction: Faces) -> dict[str, float]:

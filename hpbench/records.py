@@ -6,7 +6,8 @@ Format history
 
 Beside ``<name>.json`` lies ``<name>.errors.npz``: ``sample_id``, ``cluster`` and one float64 array per metric text, NaN
 where a face is not labelled, the charge where it failed; metrics of pooled decisions store the decisions instead
-(``decision_face``, ``decision_kind``, ``decision_visible``; see `hpbench.metrics.visibility.decision_table`), and
+(``decision_face``, ``decision_kind``, ``decision_visible``; see `hpbench.metrics.visibility.decision_table`), ``bin`` the bins of
+balanced means, and
 ``predictions_sha256`` and ``truth_sha256`` of the record they belong to (`read_errors`).  Records are
 equal when they are equal without ``timing``, ``environment``, ``git`` and ``date``.
 """

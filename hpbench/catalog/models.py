@@ -19,6 +19,7 @@ class ModelCard:
 
     Either `target` names code (``package.module:Class``), or `onnx` describes ONNX files (`hpbench.models.onnx_card`).
     `weights` says in words what files it takes and where they are from; `files` names those that lie beside the card, with their sha256.
+    `parameters` is the number of trained ones, where that means something and is known.
     """
 
     id: str
@@ -31,6 +32,7 @@ class ModelCard:
     weights: str = ""
     files: dict[str, str] = field(default_factory=dict)
     extra: str = ""
+    parameters: int | None = None
     target: str = ""
     onnx: dict[str, Any] = field(default_factory=dict)
     folder: Path = field(default=Path(), init=False)
@@ -57,6 +59,8 @@ def model_card_from(path: Path) -> ModelCard:
     """Read one model card."""
     card = build(ModelCard, read_toml(path), str(path))
     check_id(card.id, path, folder_named_so=False)
+    if card.parameters is not None and card.parameters < 0:
+        raise InputError(f"{path}: parameters = {card.parameters}: a number of parameters is 0 or more.")
     if bool(card.target) == bool(card.onnx):
         raise InputError(f"{path}: a model card has either a target (package.module:Class) or an [onnx] table.")
     object.__setattr__(card, "folder", path.parent)

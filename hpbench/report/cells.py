@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..leaderboard import Row
 from ..metrics import parse_metric
 from ..records import Record, Score
 
 __all__ = [
-    "NO_VALUE", "escape", "first_that_fits", "harmless", "headings_and_shared", "labelled_lines", "number_text", "percent_text",
-    "prevalence_line", "score_text", "speed_text", "view_of",
+    "NO_VALUE", "count_text", "escape", "first_that_fits", "harmless", "headings_and_shared", "labelled_lines", "number_text", "p_text",
+    "percent_text", "prevalence_line", "rank_text", "score_text", "signed_text", "speed_text", "view_of",
 ]  # fmt: skip
 
 NO_VALUE = "—"
@@ -68,6 +69,37 @@ def number_text(value: float | None, unit: str = "%") -> str:
     return NO_VALUE if value is None else f"{value:.4f}" if unit == "1" else f"{value:.2f}"
 
 
+def signed_text(value: float | None, unit: str = "%") -> str:
+    """A difference: with its sign, "" where there is none."""
+    if value is None:
+        return ""
+    text = number_text(value, unit)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def p_text(p: float) -> str:
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def rank_text(row: Row) -> str:
+    """The rank, and the ranks that paired tests leave open where they are more than this one."""
+    if row.rank is None:
+        return NO_VALUE
+    if row.best_rank is None or row.best_rank == row.worst_rank == row.rank:
+        return str(row.rank)
+    return f"{row.rank} ({row.best_rank}–{row.worst_rank})"
+
+
+def count_text(count: int | None) -> str:
+    """A number of parameters in three digits; "" where it is not known."""
+    if count is None:
+        return ""
+    for size, letter in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return str(count)
+
+
 def percent_text(share: float | None) -> str:
     if share is None:
         return NO_VALUE
@@ -81,7 +113,7 @@ def speed_text(record: Record) -> str:
 
 
 def escape(text: str) -> str:
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(").split())
 
 
 def harmless(text: str) -> str:

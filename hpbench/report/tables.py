@@ -5,40 +5,26 @@ A table that is wider than what it is printed on is turned over: a metric a line
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ..catalog import protocol_named
 from ..errors import InputError
-from ..leaderboard import Board, Row, find_score
-from ..metrics import parse_metric
+from ..leaderboard import Board
 from ..metrics.pose import ANGLES
 from ..records import Record, Score
-from .cells import (
-    NO_VALUE,
-    escape,
-    first_that_fits,
-    harmless,
-    headings_and_shared,
-    labelled_lines,
-    number_text,
-    percent_text,
-    prevalence_line,
-    score_text,
-    speed_text,
-    view_of,
-)
+from .board_data import boards_csv, boards_json
+from .board_tables import board_markdown, board_plain
+from .cells import first_that_fits, headings_and_shared, labelled_lines, number_text, percent_text, prevalence_line, score_text
+from .latex import boards_latex
 
 __all__ = ["FORMATS", "WIDTH", "boards_text", "records_text"]
 
-Format = Literal["table", "markdown", "csv", "json"]
-FORMATS: tuple[Format, ...] = ("table", "markdown", "csv", "json")
+Format = Literal["table", "markdown", "latex", "csv", "json"]
+FORMATS: tuple[Format, ...] = ("table", "markdown", "latex", "csv", "json")
 WIDTH = 140  # of what is no terminal
+_MOST_PUBLISHED = 10  # lines of a board among others in a terminal
 
 
 # ------------------------------------------------------------------------------------------------- records
@@ -140,136 +126,21 @@ def _parts(record: Record) -> str:
 # ------------------------------------------------------------------------------------------------- boards
 
 
-def boards_text(boards: Sequence[Board], style: Format, width: int = WIDTH) -> str:
-    """Boards in a format; JSON is one document, CSV one table, the others one table a board, `width` that of a plain table."""
+def boards_text(boards: Sequence[Board], style: Format, width: int = WIDTH, *, intervals: bool = True) -> str:
+    """Boards in a format: JSON is one document, CSV one table, the others one table a board.
+
+    Parameters
+    ----------
+    width : int
+        Of a plain table.
+    intervals : bool
+        Of LaTeX: whether the main metric has its interval.
+    """
     if style == "json":
-        return json.dumps([_board_data(b) for b in boards], indent=1, allow_nan=False, ensure_ascii=False)
+        return boards_json(boards)
     if style == "csv":
-        return _csv(boards)
-    return "\n\n".join(_board_markdown(b) if style == "markdown" else _board_plain(b, width) for b in boards)
-
-
-def _board_markdown(board: Board) -> str:
-    import tabulate
-
-    headings, shared = headings_and_shared(board.metrics, " ")
-    rows = [[escape(str(cell)) for cell in row] for row in _a_line_a_model(board)]
-    columns, align = _board_columns(headings)
-    table = tabulate.tabulate(rows, columns, tablefmt="github", disable_numparse=True, colalign=align)
-    legend = "\n\n".join(map(escape, _legend(board, shared)))
-    return f"### {board.protocol.reference}: {board.protocol.title}\n\n{table}\n\n{legend}"
-
-
-def _board_plain(board: Board, width: int) -> str:
-    import tabulate
-
-    def whole() -> str:
-        headings, shared = headings_and_shared(board.metrics)
-        columns, align = _board_columns(headings)
-        table = tabulate.tabulate(_a_line_a_model(board), columns, tablefmt="simple", disable_numparse=True, colalign=align)
-        return "\n".join([table, *_wrapped(_legend(board, shared), width)])
-
-    def tall() -> str:
-        return "\n".join([*_a_line_a_score(board, width), *_wrapped(_legend(board, ""), width)])
-
-    return f"{board.protocol.reference}: {board.protocol.title}\n{first_that_fits((whole, tall), width)}"
-
-
-def _board_columns(headings: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Headings of a board with a line a model, and how its columns are aligned."""
-    return ["#", "model", *headings, "faces", "coverage", "images/s", "marks"], ["right", "left", *["right"] * (len(headings) + 3), "left"]
-
-
-def _a_line_a_model(board: Board) -> list[list[object]]:
-    return [
-        [
-            row.rank or NO_VALUE,
-            row.title,
-            *[score_text(find_score(row.record, m), interval=i == 0) for i, m in enumerate(board.metrics)],
-            row.record.main.n_scored,
-            percent_text(row.record.coverage),
-            speed_text(row.record),
-            ", ".join(row.marks),
-        ]
-        for row in board.rows
-    ]
-
-
-def _a_line_a_score(board: Board, width: int) -> list[str]:
-    """A line or more for what each model is, then a line a metric."""
-    names = {m: f"{m} [{parse_metric(m).family.unit}]" for m in board.metrics}
-    column, lines = max(map(len, names.values())), []
-    for row in board.rows:
-        record = row.record
-        images_per_s = speed_text(record)
-        facts = [
-            f"{record.main.n_scored} faces",
-            f"coverage {percent_text(record.coverage)}",
-            *([f"{images_per_s} images/s"] * bool(images_per_s)),
-        ]
-        head, rank = f"{row.title}: {', '.join([*facts, *row.marks])}", f"{row.rank or NO_VALUE:>3}  "
-        lines += textwrap.wrap(head, max(width, 40), initial_indent=rank, subsequent_indent=" " * 5, break_on_hyphens=False)
-        for i, (metric, name) in enumerate(names.items()):
-            lines.append(f"     {name:<{column}}  {score_text(find_score(record, metric), interval=i == 0)}".rstrip())
-    return lines
-
-
-def _legend(board: Board, shared: str) -> list[str]:
-    """What is said below a board: of all its rows, or of the models that it holds for."""
-    start = f"{shared} where it applies. " if shared else ""
-    said: dict[str, list[str]] = {}
-    for row in board.rows:
-        known = [m for m in board.metrics if find_score(row.record, m)]
-        for text in (*labelled_lines(row.record, known, {}), prevalence_line(row.record, known)):
-            said.setdefault(text, []).append(row.title)
-    beside = [text if len(of) == len(board.rows) else f"{', '.join(of)}: {text}" for text, of in said.items() if text]
-    return [f"{start}95 % intervals; failed faces are charged; {NO_VALUE} is not ranked.", *beside]
-
-
-def _wrapped(lines: Iterable[str], width: int) -> list[str]:
-    return [part for line in lines for part in textwrap.wrap(line, max(width, 40), break_on_hyphens=False, break_long_words=False)]
-
-
-def _board_data(board: Board) -> dict[str, Any]:
-    return {
-        "protocol": board.protocol.reference,
-        "protocol_sha256": board.protocol.sha256,
-        "title": board.protocol.title,
-        "main": board.protocol.main,
-        "rows": [_row_data(row) for row in board.rows],
-    }
-
-
-def _row_data(row: Row) -> dict[str, Any]:
-    record = row.record
-    return {
-        "rank": row.rank,
-        "model": asdict(record.model),
-        "marks": list(row.marks),
-        "scores": [asdict(s) for s in record.scores],
-        "coverage": record.coverage,
-        "diagnostics": record.diagnostics,
-        "timing": record.timing,
-        "date": record.date,
-    }
-
-
-def _csv(boards: Sequence[Board]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    score_columns = ["metric", "value", "ci95_low", "ci95_high", "unit", "n_scored", "n_failed", "n_unlabelled", "value_detected"]
-    writer.writerow(["protocol", "rank", "model", "version", *score_columns, "prevalence_percent", "coverage", "images_per_s", "marks"])
-    for board in boards:
-        views = {metric: view_of(metric) for metric in board.metrics}
-        for row in board.rows:
-            record, timing = row.record, row.record.timing or {}
-            for s in record.scores:
-                low, high = s.ci95 or (None, None)
-                metric, unit = harmless(s.metric), harmless(s.unit)
-                cells = [metric, s.value, low, high, unit, s.n_scored, s.n_failed, s.n_unlabelled, s.value_detected]
-                cells.append(record.diagnostics.get(f"{views.get(s.metric)}_percent"))
-                start = [board.protocol.reference, row.rank, harmless(record.model.label), harmless(record.model.version)]
-                speed = timing.get("images_per_s")
-                speed = speed if isinstance(speed, (int, float)) else None
-                writer.writerow([*start, *cells, record.coverage, speed, harmless("; ".join(row.marks))])
-    return out.getvalue().rstrip("\n")
+        return boards_csv(boards)
+    if style == "latex":
+        return boards_latex(boards, intervals=intervals)
+    most = None if len(boards) == 1 else _MOST_PUBLISHED
+    return "\n\n".join(board_markdown(b) if style == "markdown" else board_plain(b, width, most) for b in boards)

@@ -1,0 +1,25 @@
+"""Boards: records ranked by what was measured, published values beside them, and what the order is worth."""
+
+from .build import boards
+from .collect import FoundRecord, collect_found, collect_records
+from .model import Board, Gap, Lead, PublishedEntry, PublishedLine, Row, Speed, find_score
+from .overview import Grid, OverviewLine, grid, overview
+
+__all__ = [
+    "Board",
+    "FoundRecord",
+    "Gap",
+    "Grid",
+    "Lead",
+    "OverviewLine",
+    "PublishedEntry",
+    "PublishedLine",
+    "Row",
+    "Speed",
+    "boards",
+    "collect_found",
+    "collect_records",
+    "find_score",
+    "grid",
+    "overview",
+]

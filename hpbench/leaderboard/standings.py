@@ -1,0 +1,155 @@
+"""Rank intervals, groups and the lead: what paired tests over the faces say of the order of a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..catalog import Protocol
+from ..errors import InputError
+from ..metrics import parse_metric
+from ..metrics.all_pairs import AllPairs, all_pairs
+from ..metrics.decisions import Decisions
+from ..metrics.estimators import Estimator, mean_of_means, median_of
+from ..metrics.paired import paired_difference
+from ..metrics.statistics import LEVEL
+from .model import Lead, Row
+
+__all__ = ["Standings", "estimator_of", "standings_of"]
+
+Errors = Mapping[str, npt.NDArray[Any]]
+
+_ALPHA = 1.0 - LEVEL
+_POSITIVE = {"occluded": (1, 2), "external": (1,), "self": (2,)}
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Rows with rank intervals and groups where there are some; notes say why where there are none."""
+
+    rows: tuple[Row, ...]
+    lead: Lead | None
+    notes: tuple[str, ...]
+
+
+def estimator_of(metric_text: str, errors: Errors) -> Estimator | None:
+    """A score over all faces from the errors beside a record; None where they do not hold what it takes.
+
+    A legacy formula has no spread; means by labelled points, and by bins whose faces were not stored, lack their weights.
+    """
+    metric = parse_metric(metric_text)
+    values = errors.get(metric_text)
+    if metric.pooled:
+        if not {"decision_face", "decision_kind", "decision_visible"} <= set(errors):
+            return None
+        return metric.of_decisions(_decisions(errors, metric.parameters["view"]))
+    if values is None or values.dtype.kind != "f" or metric.whole or metric.parameters.get("formula") == "pck":
+        return None
+    mean, ones = metric.parameters.get("mean", "image"), np.ones(len(values))
+    if mean == "median":
+        return median_of(values)
+    if mean == "balanced":
+        bins = errors.get("bin")
+        if bins is None or len(bins) != len(values):
+            return None
+        return mean_of_means([(np.where(bins == b, values, np.nan), ones) for b in range(int(bins.max()) + 1)])
+    return mean_of_means([(values, ones)]) if mean == "image" else None
+
+
+def _decisions(errors: Errors, view: str) -> Decisions:
+    """What `hpbench.metrics.visibility.decision_table` stored, charged as `decisions_of` does."""
+    kind = errors["decision_kind"]
+    positive = np.isin(kind, _POSITIVE[view])
+    kept = positive | (kind == 0)
+    face, visible, positive = errors["decision_face"][kept].astype(np.int64), errors["decision_visible"][kept], positive[kept]
+    n_faces = len(errors["sample_id"])
+    failed = np.bincount(face, np.isnan(visible), n_faces) > 0
+    charged = np.where(failed[face], np.where(positive, np.inf, -np.inf), visible)
+    order = np.argsort(charged, kind="stable")
+    return Decisions(face[order], charged[order], positive[order], n_faces)
+
+
+def standings_of(protocol: Protocol, rows: Sequence[Row], errors: Sequence[Errors | None]) -> Standings:
+    """Compare the ranked rows of a board, in its order, pair by pair.
+
+    Parameters
+    ----------
+    errors : sequence of mapping or None
+        Per-face errors of each row.
+    """
+    ranked = [i for i, row in enumerate(rows) if row.rank is not None]
+    if len(ranked) < 2:
+        return Standings(tuple(rows), None, ())
+    have = [i for i in ranked if errors[i] is not None]
+    notes = []
+    if not have:
+        return Standings(tuple(rows), None, ("no rank intervals: no per-face errors lie beside these records",))
+    if len(have) < len(ranked):
+        missing = ", ".join(rows[i].title for i in ranked if errors[i] is None)
+        notes.append(f"no rank interval for {missing}: without the per-face errors that lie beside a record, nothing can be compared")
+    estimators = {i: estimator_of(protocol.main, errors[i] or {}) for i in have}
+    found = {i: e for i, e in estimators.items() if e is not None}
+    if len(found) < len(have):
+        notes.append(f"no rank intervals: the errors beside the records do not say which face counts how much in {protocol.main}")
+        return Standings(tuple(rows), None, tuple(notes))
+    if len(have) < 2:
+        return Standings(tuple(rows), None, tuple(notes))
+    faces = errors[have[0]] or {}
+    for i in have[1:]:
+        theirs = errors[i] or {}
+        if not all(np.array_equal(faces[name], theirs[name]) for name in ("sample_id", "cluster")):
+            notes.append(f"no rank intervals: {rows[i].title} was scored on other faces than {rows[have[0]].title}")
+            return Standings(tuple(rows), None, tuple(notes))
+    clusters = None if len(set(faces["cluster"].tolist())) == len(faces["cluster"]) else faces["cluster"]
+    try:
+        pairs = all_pairs([found[i] for i in have], clusters)
+    except InputError as error:
+        return Standings(tuple(rows), None, (*notes, f"no rank intervals: {error}"))
+    better = rows[have[0]].record.main.higher_is_better
+    made = _with_intervals(rows, ranked, have, pairs, higher_is_better=better)
+    lead = None
+    if have[:2] == ranked[:2]:
+        lead = _lead(made[have[0]], made[have[1]], [found[i] for i in have[:2]], clusters, pairs)
+    return Standings(tuple(made), lead, tuple(notes))
+
+
+def _with_intervals(
+    rows: Sequence[Row], ranked: Sequence[int], have: Sequence[int], pairs: AllPairs, *, higher_is_better: bool
+) -> list[Row]:
+    significant = pairs.p_holm <= _ALPHA
+    above = pairs.difference > 0 if higher_is_better else pairs.difference < 0  # the row's model is the better one
+    beats = significant & above
+    made = list(rows)
+    group, first = 1, 0
+    for place, i in enumerate(have):
+        if beats[first, place]:
+            group, first = group + 1, place
+        made[i] = replace(rows[i], best_rank=1 + int(beats[:, place].sum()), worst_rank=len(ranked) - int(beats[place].sum()), group=group)
+    return made
+
+
+def _lead(first: Row, second: Row, estimators: Sequence[Estimator], clusters: npt.NDArray[Any] | None, pairs: AllPairs) -> Lead:
+    found = paired_difference(estimators[0], estimators[1], clusters)
+    main = first.record.main
+    sign = 1.0 if main.higher_is_better else -1.0
+    ends = sorted(sign * end for end in (found.low, found.high) if end is not None)
+    low, high = ends if ends else (None, None)
+    p = float(pairs.p_holm[0, 1])
+    return Lead(
+        first=first.title,
+        second=second.title,
+        difference=sign * found.difference,
+        low=low,
+        high=high,
+        unit=main.unit,
+        p=p,
+        test=pairs.test,
+        pairs=pairs.pairs,
+        real=p <= _ALPHA,
+        minimum_detectable=found.minimum_detectable,
+        clusters=found.clusters,
+    )
