@@ -32,6 +32,7 @@ LAYERS = [
     "records",  # public boundary 2
     "provenance",  # what a new record says of its origin
     "catalog",  # cards and protocols
+    "citations",  # BibTeX of cards and works
     "readers",  # raw files -> samples and truth
     "heads",  # faces rendered with exact labels; files that a reader reads
     "mnn",  # the reference network: targets, training, inference
@@ -43,10 +44,13 @@ LAYERS = [
     "charging",  # what failed faces cost
     "evaluate",  # truth x predictions x protocol -> record
     "scoring",  # predictions of a dataset by its protocols
+    "kept",  # predictions that lie beside records
+    "submissions",  # results packed, unpacked, checked
     "jobs",  # the verbs: run, score
     "reproduce",  # train, run and score as the paper did
     "leaderboard",  # records -> ranked tables
     "report",  # records -> documents and figures
+    "rescore",  # kept predictions by the present protocols
     "cli",  # commands parse, call one function, print
     "__main__",
 ]

@@ -17,6 +17,7 @@ from hpbench.catalog import model_card_from
 from hpbench.cli import cli
 from hpbench.errors import HpbenchError, InputError, MissingDataError
 from hpbench.geometry.rotations import geodesic_deg
+from hpbench.mnn.config import READ_RADIUS_PX
 from hpbench.mnn.crops import box_crops
 from hpbench.mnn.infer import crops_of
 from hpbench.models.crop import Crop, CropSpec, crop_face
@@ -107,9 +108,9 @@ def test_a_graph_that_says_something_else_is_not_written(exported: Exported, tmp
         model_proto = onnx.load(exported.whole / "net.onnx")
 
     monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: Program)
-    assert export.export_onnx(lively(), tmp_path / "same.onnx", radius_px=2) < 1e-4
+    assert export.export_onnx(lively(), tmp_path / "same.onnx", radius_px=READ_RADIUS_PX) < 1e-4
     with pytest.raises(InputError, match="not written: onnxruntime's outputs differ from PyTorch's by .*, more than 0.0001"):
-        export.export_onnx(lively(seed=1), tmp_path / "net.onnx", radius_px=2)
+        export.export_onnx(lively(seed=1), tmp_path / "net.onnx", radius_px=READ_RADIUS_PX)
     assert [p.name for p in tmp_path.iterdir()] == ["same.onnx"]
 
 
@@ -119,11 +120,11 @@ def test_the_comparison_sees_a_wrong_weight(exported: Exported) -> None:
 
     data, names = (exported.whole / "net.onnx").read_bytes(), export.output_names(encoder_only=False)
     network = fused(lively())
-    assert export._difference(data, export._Deployed(network, False, 2), names, TINY.input_px) < 1e-4
+    assert export._difference(data, export._Deployed(network, False, READ_RADIUS_PX), names, TINY.input_px) < 1e-4
     for wrong in (network.pose_direct.bias, network.heatmaps.bias, network.visibility.bias):
         with torch.no_grad():
             wrong[1] += 0.05
-        assert export._difference(data, export._Deployed(network, False, 2), names, TINY.input_px) > 1e-3
+        assert export._difference(data, export._Deployed(network, False, READ_RADIUS_PX), names, TINY.input_px) > 1e-3
         with torch.no_grad():
             wrong[1] -= 0.05
     assert export._difference(data, export._Deployed(network, False, 0), names, TINY.input_px) > 1e-3

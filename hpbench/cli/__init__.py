@@ -26,6 +26,10 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "protocols": ("protocols", "The protocols: list, show."),
     "render": ("render", "Render heads: faces with exact labels."),
     "train": ("train", "Train a model."),
+    "pack": ("pack", "Pack results for a submission."),
+    "submissions": ("pack", "Submissions: check."),
+    "rescore": ("rescore", "Score kept predictions by the present protocols."),
+    "cite": ("cite", "BibTeX for what a result rests on."),
     "reproduce": ("reproduce", "Do a paper again: train, test, compare."),
 }
 
