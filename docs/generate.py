@@ -6,6 +6,7 @@ left out of the comparison.
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -20,12 +21,20 @@ from hpbench.catalog import dataset_cards, protocols_of
 from hpbench.cli import cli
 from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
+from hpbench.leaderboard import collect_records, find_score
 from hpbench.metrics import METRICS, Parameter
+from hpbench.mnn.losses import TASKS, balanced_weights
+from hpbench.mnn.packing import weights_story
+from hpbench.report.cells import score_text
 from hpbench.report.parity import parity_table
 from hpbench.report.protocols import dataset_markdown, family_charge
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md", "reports/parity.md")
+FILES = (
+    *("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md", "reports/parity.md", "reports/mnn.md"),
+    "baselines/mnn/README.md",
+)
+MEASURED = ROOT / "benchmarks" / "results"  # by scripts that take hours, or whose figures are this machine's
 _BLOCK = re.compile(r"(<!-- generated: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -122,6 +131,52 @@ def commands() -> str:
     return "\n\n".join(pages)
 
 
+def mnn_scores() -> str:
+    """What the shipped MNN models reach on heads, from the records that come with them."""
+    columns = {
+        "geodesic, deg": ("heads/pose", "geodesic"),
+        "MAE for yaw below 75, deg": ("heads/pose-yaw-75", "mae(convention=300w-lp)"),
+        "NME by sqrt(w h), %": ("heads/landmarks", "nme(norm=sqrt_wh)"),
+        "recall, %": ("heads/visibility", "recall(precision=80,view=external)"),
+        "average precision, %": ("heads/visibility", "ap(view=external)"),
+    }
+    cells: dict[str, dict[str, str]] = {}
+    for record in collect_records()[0]:
+        for name, (protocol, metric) in columns.items():
+            if record.protocol.id == protocol and (score := find_score(record, metric)):
+                cells.setdefault(record.model.name, {})[name] = score_text(score, interval=True)
+    rows = [[f"`{model}`", *(cells[model].get(name, "") for name in columns)] for model in cells if model.startswith("mnn")]
+    return tabulate.tabulate(rows, ["model", *columns], tablefmt="github")
+
+
+def mnn_ablation() -> str:
+    """Scores by strategy, and the weights that the tasks alone would give by the paper's procedure."""
+    with (MEASURED / "mnn_ablation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name.endswith(("_deg", "_percent"))]
+    headings = ["strategy", "faces seen", *(name.replace("_", " ") for name in names)]
+    cells = [[r["strategy"], f"{int(r['faces']):,}", *(f"{float(r[n]):.2f}" if r[n] else "" for n in names)] for r in rows]
+    strategies = {"pose": "pose only", "projection": "projection only", "heatmap": "landmarks only", "visibility": "visibility only"}
+    alone = {task: float(r[f"validation_{task}"]) for task in TASKS for r in rows if r["strategy"] == strategies[task]}
+    table = tabulate.tabulate(cells, headings, tablefmt="github")
+    if len(alone) < len(TASKS):
+        return table
+    weights = ", ".join(f"{task} {weight:.3g}" for task, weight in balanced_weights(alone).items())
+    converged = ", ".join(f"{task} {value:.3g}" for task, value in alone.items())
+    said = f"Each task alone ends at a loss of {converged}. The paper's procedure, 1 / that, gives the weights {weights}."
+    return f"{table}\n\n{said}"
+
+
+def mnn_speed() -> str:
+    """As benchmarks/mnn.py printed it."""
+    return (MEASURED / "mnn_speed.md").read_text(encoding="utf-8").strip()
+
+
+def mnn_weights() -> str:
+    """What the shipped weights say of themselves."""
+    return weights_story((ROOT / "baselines/mnn/mnn.safetensors").read_bytes())
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "demo": demo,  # before board, which shows its records
     "board": board,
@@ -133,6 +188,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "conventions": conventions,
     "schemes": schemes,
     "commands": commands,
+    "mnnscores": mnn_scores,
+    "mnnablation": mnn_ablation,
+    "mnnspeed": mnn_speed,
+    "mnnweights": mnn_weights,
 }
 
 

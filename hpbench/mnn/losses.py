@@ -77,7 +77,7 @@ def losses(outputs: Outputs, targets: Targets, config: LossConfig, *, scheme: st
 
 def total(values: Losses, config: LossConfig, *, pretraining: bool = False) -> Any:
     """The weighted sum; in pretraining, the heat maps alone (the others times 0, so that every parameter has a gradient)."""
-    weights = {task: 0.0 if pretraining and task != "heatmap" else getattr(config, task) for task in TASKS}
+    weights = {task: float(task == "heatmap") if pretraining else getattr(config, task) for task in TASKS}
     return sum(weights[task] * value for task, value in zip(TASKS, values, strict=True))
 
 
