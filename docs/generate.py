@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import tabulate
 
-from hpbench.catalog import dataset_cards, protocols_of
+from hpbench.catalog import dataset_cards, model_cards, protocols_of
 from hpbench.cli import cli
 from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
@@ -174,7 +174,10 @@ def mnn_speed() -> str:
 
 def mnn_weights() -> str:
     """What the shipped weights say of themselves."""
-    return weights_story((ROOT / "baselines/mnn/mnn.safetensors").read_bytes())
+    card = model_cards()["mnn"]
+    files = [f"| `{name}` | {(card.folder / name).stat().st_size:,} | `{digest}` |" for name, digest in card.files.items()]
+    table = "\n".join(["| file | bytes | sha256 |", "| --- | --- | --- |", *files])
+    return f"{table}\n\n{weights_story((card.folder / 'mnn.safetensors').read_bytes())}"
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

@@ -94,6 +94,8 @@ def weights_story(data: bytes) -> str:
         ("parameters", f"{count:,}"),
         ("file", f"{len(data):,} bytes, kernels in half precision"),
         ("sha256", f"`{hashlib.sha256(data).hexdigest()}`"),
+        *(("trained before", _before(earlier)) for earlier in facts.get("before", [])),
+        ("best epoch", str(facts.get("epoch", "not stated"))),
         ("trained on", ", ".join(facts.get("trained_on", [])) or "not stated"),
         *((key.replace("_", " "), str(training[key])) for key in _TOLD if key in training),
         *((f"{part} {key}".replace("_", " "), str(v)) for part in ("loss", "augment") for key, v in training.get(part, {}).items()),
@@ -105,6 +107,12 @@ def weights_story(data: bytes) -> str:
         names = [name.removeprefix("validation_").replace("_", " ") for name in curve[0]]
         text += "\n\n" + _table(names, [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in shown])
     return text
+
+
+def _before(facts: dict[str, Any]) -> str:
+    config = facts.get("config", {})
+    heat_maps = f", heat maps alone for {config['pretrain_epochs']}" if config.get("pretrain_epochs") else ""
+    return f"best epoch {facts.get('epoch')} at a rate of {config.get('learning_rate')}{heat_maps}"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
