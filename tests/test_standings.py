@@ -63,6 +63,14 @@ def test_rank_intervals_are_what_pair_by_pair_says(tmp_path: Path) -> None:
     assert "the lead may be chance" in text and "1 (1–3)" in text and "(a–b) after a rank" in text
 
 
+def test_nobody_leads_by_rounding(tmp_path: Path) -> None:
+    (errors,) = some_errors((1.0,))
+    write(tmp_path, "a", errors)
+    write(tmp_path, "b", errors + 1e-7)
+    text = boards_text([board_of(tmp_path)[0]], "markdown")
+    assert "a and b are equal to the last digit shown" in text and "leads" not in text.replace("nobody leads", "")
+
+
 def test_a_real_lead_is_said_to_be_one(tmp_path: Path) -> None:
     first, second = some_errors((1.0, 2.0))
     write(tmp_path, "a", first)

@@ -95,6 +95,8 @@ def lead_text(board: Board) -> str:
     lead = board.lead
     if lead is None:
         return ""
+    if number_text(abs(lead.difference), lead.unit) == number_text(0.0, lead.unit):
+        return f"{lead.first} and {lead.second} are equal to the last digit shown: nobody leads."
     interval = "" if lead.low is None else f" [{number_text(lead.low, lead.unit)}, {number_text(lead.high, lead.unit)}]"
     pairs = f", corrected for {lead.pairs} pairs" if lead.pairs > 1 else ""
     text = f"{lead.first} leads {lead.second} by {number_text(lead.difference, lead.unit)} {lead.unit}{interval}, {p_text(lead.p)}"
