@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import tracemalloc
 import zlib
 
@@ -193,14 +194,16 @@ def test_truncated_anywhere(data):
 # ------------------------------------------------------------------------------------------------- hostile files
 
 
-def bounded(data: bytes, shapes: dict[str, tuple[int, ...]] = SHAPES, mib: int = 300) -> str:
-    """The refusal, in bounded memory (as far as Python's allocators see it)."""
+def bounded(data: bytes, shapes: dict[str, tuple[int, ...]] = SHAPES, seconds: float = 5.0, mib: int = 300) -> str:
+    """The refusal, in bounded time and memory (as far as Python's allocators see it)."""
     tracemalloc.start()
+    started = time.process_time()
     try:
         text = refused(data, shapes)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+    assert time.process_time() - started < seconds
     assert peak < mib << 20
     return text
 
@@ -242,18 +245,18 @@ def test_the_writer_of_these_tests_writes_what_is_read():
 def test_header_that_claims_many_entries(dims):
     for klass in (1, 2, 4, 5, 6, 7, 16, 17):  # cell, struct, char, sparse, double, single, function, opaque
         one = element(b"Pose_Para", dims, bytes(56), klass)
-        bounded(HEAD + one, mib=20)
-        bounded(HEAD + packed_element(one), mib=20)
+        bounded(HEAD + one, seconds=2, mib=20)
+        bounded(HEAD + packed_element(one), seconds=2, mib=20)
 
 
 @pytest.mark.parametrize("size", [2**31 - 8, 2**32 - 1, 10**9])
 def test_data_that_claims_gigabytes(size):
     one = element(b"Pose_Para", (1, 7), bytes(56), size=size)
-    bounded(HEAD + one, {"Pose_Para": (1, 7)}, mib=20)
-    bounded(HEAD + packed_element(one), {"Pose_Para": (1, 7)}, mib=20)
+    bounded(HEAD + one, {"Pose_Para": (1, 7)}, seconds=2, mib=20)
+    bounded(HEAD + packed_element(one), {"Pose_Para": (1, 7)}, seconds=2, mib=20)
     huge_tag = struct.pack("<2I", 14, size) + one[8:]
-    bounded(HEAD + huge_tag, {"Pose_Para": (1, 7)}, mib=20)
-    bounded(HEAD + packed_element(huge_tag), {"Pose_Para": (1, 7)}, mib=20)
+    bounded(HEAD + huge_tag, {"Pose_Para": (1, 7)}, seconds=2, mib=20)
+    bounded(HEAD + packed_element(huge_tag), {"Pose_Para": (1, 7)}, seconds=2, mib=20)
 
 
 def test_zip_bomb_under_the_wanted_name_and_beside_it():
@@ -269,7 +272,7 @@ def test_many_small_bombs_share_the_limit():
 
 def test_bomb_within_a_bomb():
     inner = zeros(b"Pose_Para", (1, 7), 200)
-    bounded(HEAD + packed_element(inner), mib=20)
+    bounded(HEAD + packed_element(inner), seconds=2, mib=20)
 
 
 def test_many_variables():
@@ -287,15 +290,16 @@ def test_v4_whose_sizes_lead_in_a_circle():
 
 @pytest.mark.parametrize("rows", [10**9, 2**31 - 1])
 def test_v4_that_claims_many_entries(rows):
-    bounded(struct.pack("<5i", 0, rows, 1, 0, 2) + b"a\0" + bytes(56), {"a": (1, 7)}, mib=20)
-    bounded(struct.pack("<5i", 0, 1, 7, 0, rows) + b"a\0" + bytes(56), {"a": (1, 7)}, mib=20)
+    bounded(struct.pack("<5i", 0, rows, 1, 0, 2) + b"a\0" + bytes(56), {"a": (1, 7)}, seconds=2, mib=20)
+    bounded(struct.pack("<5i", 0, 1, 7, 0, rows) + b"a\0" + bytes(56), {"a": (1, 7)}, seconds=2, mib=20)
 
 
 def test_file_larger_than_any_label_file():
-    assert "no label file" in bounded(PLAIN + bytes(MAX_MAT_BYTES))
+    assert "no label file" in bounded(PLAIN + bytes(MAX_MAT_BYTES), seconds=1)
 
 
 def read_or_refused(data: bytes) -> None:
+    started = time.process_time()
     try:
         read = read_mat(data, "a.mat", SHAPES)
     except InputError as error:
@@ -303,6 +307,7 @@ def read_or_refused(data: bytes) -> None:
     else:
         assert {k: v.shape for k, v in read.items()} == SHAPES
         assert all(np.isfinite(v).all() for v in read.values())
+    assert time.process_time() - started < 5.0
 
 
 @given(st.binary(max_size=600))

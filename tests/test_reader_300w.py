@@ -438,7 +438,7 @@ def test_golden_numbers_through_the_command_line(realdata, public, tmp_path):
     assert list(errors["sample_id"]) == sorted(ids)
 
 
-def test_689_files_are_read_quickly(public):
+def test_689_files_are_read(public):
     dataset = load("300w", public)
     truth = dataset.truth("full")
     assert len(truth) == 689

@@ -261,7 +261,7 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory, draw):
 # ------------------------------------------------------------------------------------------------- the real files
 
 
-def test_all_19314_real_files(realdata):
+def test_all_19314_real_files(realdata, monkeypatch):
     dataset = load("merl-rav", realdata / "aflw" / "merl_rav_labels.tar.gz")
     test, train = dataset.truth("test"), dataset.truth("train")
     assert (len(test), len(train)) == (3865, 15449) and dataset.foreign_ids() == []
@@ -283,6 +283,7 @@ def test_all_19314_real_files(realdata):
             np.testing.assert_allclose(np.abs(raw[place]), test.landmarks[row][place] + 1, atol=1e-9)
             assert (raw[~place] == -1).all() and f"/{test.attributes['category'][row]}/testset/" in f"/{member.name}"
     assert not wanted
+    monkeypatch.setattr("hpbench.readers.merl_rav._parse", lambda _: pytest.fail("it was parsed again"))
     assert len(load("merl-rav", realdata / "aflw" / "merl_rav_labels.tar.gz").truth("train")) == 15449
 
 
