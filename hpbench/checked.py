@@ -13,7 +13,7 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .errors import InputError, did_you_mean
+from .errors import InputError, collecting, did_you_mean
 
 __all__ = ["build", "read_toml"]
 
@@ -43,16 +43,17 @@ def build(cls: type[T], data: object, where: str) -> T:
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected a table, got {_kind(data)}.")
     known = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    for key in data:
-        if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}: {did_you_mean(key, known)}")
+    wrong = [f"{where}: unknown key {key!r}: {did_you_mean(key, known)}" for key in data if key not in known]
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
     for name, spec in known.items():
         if name in data:
-            values[name] = _convert(data[name], hints[name], f"{where}: key {name!r}")
+            with collecting(wrong):
+                values[name] = _convert(data[name], hints[name], f"{where}: key {name!r}")
         elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-            raise InputError(f"{where}: the key {name!r} is missing.")
+            wrong.append(f"{where}: the key {name!r} is missing.")
+    if wrong:
+        raise InputError(*wrong)
     return cls(**values)
 
 
@@ -80,14 +81,14 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise InputError(f"{where}: expected a list, got {_kind(value)}.")
         if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_convert(v, arguments[0], f"{where}, entry {i}") for i, v in enumerate(value))
+            return tuple(_convert_all([(v, arguments[0], f"{where}, entry {i}") for i, v in enumerate(value)]))
         if len(value) != len(arguments):
             raise InputError(f"{where}: expected {len(arguments)} entries, got {len(value)}.")
         return tuple(_convert(v, a, f"{where}, entry {i}") for i, (v, a) in enumerate(zip(value, arguments, strict=True)))
     if origin is dict:
         if not isinstance(value, dict):
             raise InputError(f"{where}: expected a table, got {_kind(value)}.")
-        return {k: _convert(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
+        return dict(zip(value, _convert_all([(v, arguments[1], f"{where}.{k}") for k, v in value.items()]), strict=True))
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
             if math.isfinite(value):
@@ -98,6 +99,18 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{where}: expected {_NAMES.get(hint, hint.__name__)}, got {_kind(value)} ({value!r:.60}).")
     return value
+
+
+def _convert_all(items: list[tuple[Any, Any, str]]) -> list[Any]:
+    """The entries of a list or table, or all that is wrong with them."""
+    wrong: list[str] = []
+    values: list[Any] = []
+    for value, hint, where in items:
+        with collecting(wrong):
+            values.append(_convert(value, hint, where))
+    if wrong:
+        raise InputError(*wrong)
+    return values
 
 
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "a table", list: "a list"}

@@ -1,22 +1,31 @@
 """What may go wrong for a user, each with the exit code that the command line gives it.
 
 Every message is one sentence that names the file, row or option concerned and guesses the mistake; the command line
-prints it as it stands, without a traceback.
+prints it as it stands, without a traceback.  A reader that knows of more says them all: the first is the message, and
+`hpbench validate` shows the others.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["HpbenchError", "InputError", "MissingDataError", "RunStoppedError", "did_you_mean"]
+__all__ = ["HpbenchError", "InputError", "MissingDataError", "RunStoppedError", "collecting", "did_you_mean"]
 
 
 class HpbenchError(Exception):
-    """Base of every error that is the user's to mend."""
+    """Base of every error that is the user's to mend: one sentence, or all that is wrong, of which the first is the message."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        return tuple(map(str, self.args))
 
 
 class InputError(HpbenchError):
@@ -31,6 +40,15 @@ class MissingDataError(HpbenchError):
 
 class RunStoppedError(HpbenchError):
     """A run that was stopped on purpose, because too many faces failed (exit 2)."""
+
+
+@contextmanager
+def collecting(sentences: list[str]) -> Iterator[None]:
+    """Put the sentences of an `InputError` of the block into a list instead of raising it."""
+    try:
+        yield
+    except InputError as error:
+        sentences += error.sentences
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -308,19 +308,27 @@ def read_record(path: Path | str) -> Record:
 
 def _check(record: Record, path: Path) -> None:
     """A record that was edited by hand must at least be possible: metrics as they are, counts that add up."""
-    if not record.model.name or not record.model.name.isprintable() or len(record.model.name) > _MAX_NAME:
-        raise InputError(f"{path}: the model's name {record.model.name!r:.60} must be printable text of at most {_MAX_NAME} characters.")
-    if record.coverage is not None and not 0.0 <= record.coverage <= 1.0:
-        raise InputError(f"{path}: a coverage of {record.coverage:g} cannot be.")
-    if not 0 <= record.dataset.n_found <= record.dataset.n_expected:
-        raise InputError(f"{path}: {record.dataset.n_found} of {record.dataset.n_expected} faces cannot be.")
-    if record.dataset.verified and record.dataset.n_found < record.dataset.n_expected:
-        raise InputError(f"{path}: verified, but {record.dataset.n_found} of {record.dataset.n_expected} faces: edited by hand?")
+    found, whole = record.dataset.n_found, record.dataset.n_expected
+    name = record.model.name
+    wrong = [
+        f"{path}: {text}"
+        for problem, text in (
+            (
+                not name or not name.isprintable() or len(name) > _MAX_NAME,
+                f"the model's name {name!r:.60} must be printable text of at most {_MAX_NAME} characters.",
+            ),
+            (record.coverage is not None and not 0.0 <= record.coverage <= 1.0, f"a coverage of {record.coverage} cannot be."),
+            (not 0 <= found <= whole, f"{found} of {whole} faces cannot be."),
+            (record.dataset.verified and found < whole, f"verified, but {found} of {whole} faces: edited by hand?"),
+        )
+        if problem
+    ]
     for score in (*record.scores, *(s for scores in record.subsets.values() for s in scores)):
         try:
             family = parse_metric(score.metric).family
         except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            wrong.append(f"{path}: {error}")
+            continue
         low, high = score.ci95 or (0.0, 0.0)
         for problem, what in (
             (score.unit != family.unit or score.higher_is_better != family.higher_is_better, "another unit or direction than the metric's"),
@@ -329,7 +337,9 @@ def _check(record: Record, path: Path) -> None:
             (not 0 <= score.n_failed <= score.n_scored or score.n_unlabelled < 0, "counts that cannot be"),
         ):
             if problem:
-                raise InputError(f"{path}: {score.metric} has {what}: edited by hand?")
+                wrong.append(f"{path}: {score.metric} has {what}: edited by hand?")
+    if wrong:
+        raise InputError(*wrong)
 
 
 def _refuse_constant(text: str) -> None:

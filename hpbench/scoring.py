@@ -19,7 +19,7 @@ from .provenance import fresh_facts
 from .readers import Dataset
 from .records import DatasetFacts, ModelFacts, ProtocolFacts, Record, read_record
 
-__all__ = ["Remark", "score_protocols", "silent"]
+__all__ = ["Remark", "protocol_truth", "score_protocols", "silent"]
 
 Remark = Callable[[str], None]
 
@@ -99,7 +99,7 @@ def score_protocols(
             skipped.append((protocol, problem))
             continue
         images_missing = with_images and bool(set(found_ids) - set(source.image_ids(protocol.split)))
-        truth, dataset_facts, notes = _truth(source, protocol, limit_ids, images_missing)
+        truth, dataset_facts, notes = protocol_truth(source, protocol, limit_ids, images_missing)
         unreadable = _unreadable(predictions.faces, set(found_ids))
         if unreadable:
             notes.append(f"{unreadable} images could not be read: the faces are charged, but it is the data's fault")
@@ -164,7 +164,9 @@ def _unreadable(faces: Faces, ids: set[str]) -> int:
     return sum(str(r).startswith(UNREADABLE) and str(i) in ids for i, r in zip(faces.sample_id, faces.failure, strict=True))  # type: ignore[arg-type]
 
 
-def _truth(source: Dataset, protocol: Protocol, limit_ids: list[str] | None, images_missing: bool) -> tuple[Faces, DatasetFacts, list[str]]:
+def protocol_truth(
+    source: Dataset, protocol: Protocol, limit_ids: list[str] | None = None, images_missing: bool = False
+) -> tuple[Faces, DatasetFacts, list[str]]:
     """The labels a protocol asks for, with its norm box, and what there is to say about them."""
     truth = source.truth(protocol.split, protocol.labels)
     ids = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]

@@ -32,6 +32,7 @@ LAYERS = [
     "records",  # public boundary 2
     "provenance",  # what a new record says of its origin
     "catalog",  # cards and protocols
+    "beside",  # records in files, and the errors that lie beside them
     "citations",  # BibTeX of cards and works
     "readers",  # raw files -> samples and truth
     "heads",  # faces rendered with exact labels; files that a reader reads
@@ -48,9 +49,17 @@ LAYERS = [
     "submissions",  # results packed, unpacked, checked
     "jobs",  # the verbs: run, score
     "reproduce",  # train, run and score as the paper did
+    "comparison",  # two records, face by face; gates
+    "doctor",  # which mistake explains bad predictions
+    "conversion",  # other people's result files as predictions
+    "validation",  # every problem of a file at once
+    "selfcheck",  # laws that every installation keeps
+    "explain",  # why two numbers differ
+    "sensitivity",  # how far the choice of protocol moves a score
     "leaderboard",  # records -> ranked tables
     "report",  # records -> documents and figures
     "rescore",  # kept predictions by the present protocols
+    "pytest_plugin",  # a model that got worse is a test that fails
     "cli",  # commands parse, call one function, print
     "__main__",
 ]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..checked import build, read_toml
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, collecting, did_you_mean
 from ..geometry.rotations import convention_named
 from ..landmarks import scheme_named
 from .roots import check_id, content_files
 
-__all__ = ["BoxSet", "DatasetCard", "dataset_card", "dataset_cards", "split_ids"]
+__all__ = ["BoxSet", "DatasetCard", "dataset_card", "dataset_card_from", "dataset_cards", "split_ids"]
 
 
 @dataclass(frozen=True)
@@ -93,22 +93,31 @@ def dataset_cards() -> dict[str, DatasetCard]:
     """All dataset cards by id, sorted."""
     cards: dict[str, DatasetCard] = {}
     for path in content_files("datasets", "card.toml"):
-        card = build(DatasetCard, read_toml(path), str(path))
-        check_id(card.id, path)
+        card = dataset_card_from(path)
         if card.id in cards:
             raise InputError(f"{path}: a dataset {card.id!r} exists already in {cards[card.id].folder}.")
-        if card.default_boxes not in card.boxes:
-            raise InputError(f"{path}: default_boxes {card.default_boxes!r} is none of its boxes ({', '.join(card.boxes)}).")
-        try:
-            if card.convention:
-                convention_named(card.convention)
-            if card.scheme:
-                scheme_named(card.scheme)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        object.__setattr__(card, "folder", path.parent)
         cards[card.id] = card
     return dict(sorted(cards.items()))
+
+
+def dataset_card_from(path: Path) -> DatasetCard:
+    """Read one dataset card."""
+    card = build(DatasetCard, read_toml(path), str(path))
+    wrong: list[str] = []
+    with collecting(wrong):
+        check_id(card.id, path)
+    if card.default_boxes not in card.boxes:
+        wrong.append(f"{path}: default_boxes {card.default_boxes!r} is none of its boxes ({', '.join(card.boxes)}).")
+    for name, named in ((card.convention, convention_named), (card.scheme, scheme_named)):
+        try:
+            if name:
+                named(name)
+        except InputError as error:
+            wrong.append(f"{path}: {error}")
+    if wrong:
+        raise InputError(*wrong)
+    object.__setattr__(card, "folder", path.parent)
+    return card
 
 
 def dataset_card(dataset_id: str) -> DatasetCard:

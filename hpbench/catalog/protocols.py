@@ -13,7 +13,7 @@ from ..errors import InputError, did_you_mean
 from ..metrics import Metric, parse_metric
 from .datasets import DatasetCard, dataset_card, dataset_cards, split_ids
 
-__all__ = ["Exclude", "Protocol", "Subset", "eye_norm_refusal", "protocol_named", "protocols_of"]
+__all__ = ["Exclude", "Protocol", "Subset", "eye_norm_refusal", "protocol_from", "protocol_named", "protocols_of"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Protocol:
 
 def protocols_of(card: DatasetCard) -> list[Protocol]:
     """The protocols of a dataset, sorted by id."""
-    return sorted((_read_protocol(path, card) for path in (card.folder / "protocols").glob("*.toml")), key=lambda p: p.id)
+    return sorted((protocol_from(path, card) for path in (card.folder / "protocols").glob("*.toml")), key=lambda p: p.id)
 
 
 def protocol_named(text: str) -> Protocol:
@@ -139,11 +139,13 @@ def eye_norm_refusal(card: DatasetCard, metric_text: str) -> str:
     return f"norm={norm} is a distance of the eyes, which shrinks to nothing on the profile faces of {card.id}: take a norm of the box"
 
 
-def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
+def protocol_from(path: Path, card: DatasetCard) -> Protocol:
+    """Read one protocol of a dataset."""
     data = read_toml(path)
     protocol = build(Protocol, data, str(path))
     if protocol.id != f"{card.id}/{path.stem}" or protocol.dataset != card.id:
         raise InputError(f"{path}: id {protocol.id!r} and dataset {protocol.dataset!r} do not fit the file's place.")
+    wrong: list[str] = []
     names = [s.name for s in protocol.subsets]
     for problem in (
         (protocol.main not in protocol.metrics, f"main {protocol.main!r} is none of its metrics"),
@@ -154,8 +156,12 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
         (protocol.norm_box not in ("", *card.boxes), f"norm_box {protocol.norm_box!r} is no box set of {card.id}"),
     ):  # fmt: skip
         if problem[0]:
-            raise InputError(f"{path}: {problem[1]}.")
-    _check_metrics(protocol, card, path)
+            wrong.append(f"{path}: {problem[1]}.")
+    wrong += _wrong_metrics(protocol, card, path)
+    if protocol.version < 1:
+        wrong.append(f"{path}: version {protocol.version} must be 1 or more.")
+    if wrong:
+        raise InputError(*wrong)
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     digest = hashlib.sha256(canonical)
     # the list as text, not as a file's bytes: a checkout with CRLF is the same protocol
@@ -165,35 +171,36 @@ def _read_protocol(path: Path, card: DatasetCard) -> Protocol:
     return protocol
 
 
-def _check_metrics(protocol: Protocol, card: DatasetCard, path: Path) -> None:
+def _wrong_metrics(protocol: Protocol, card: DatasetCard, path: Path) -> list[str]:
     """Metric texts are known, canonical, single and such as this protocol can score; charges are of these metrics and no reward."""
     metrics: dict[str, Metric] = {}
+    wrong: list[str] = []
     for text in protocol.metrics:
         try:
             metric = parse_metric(text)
         except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            wrong.append(f"{path}: {error}")
+            continue
         if metric.text != text:
-            raise InputError(f"{path}: write the metric {text!r} as {metric.text!r}.")
+            wrong.append(f"{path}: write the metric {text!r} as {metric.text!r}.")
         if metric.parameters.get("norm") in ("height", "sqrt_wh", "diagonal") and not protocol.norm_box:
-            raise InputError(f"{path}: {text} needs a norm_box: the name of a box set of the card.")
+            wrong.append(f"{path}: {text} needs a norm_box: the name of a box set of the card.")
         if not protocol.eye_norms and (refusal := eye_norm_refusal(card, text)):
-            raise InputError(f"{path}: {text}: {refusal}, or write eye_norms = true.")
+            wrong.append(f"{path}: {text}: {refusal}, or write eye_norms = true.")
         if metric.balanced and not protocol.balance:
-            raise InputError(f"{path}: {text} needs balance: the names of the subsets that are its bins.")
+            wrong.append(f"{path}: {text} needs balance: the names of the subsets that are its bins.")
         metrics[text] = metric
-    if len(metrics) < len(protocol.metrics):
-        raise InputError(f"{path}: a metric stands twice in metrics.")
-    if metrics[protocol.main].whole:
-        raise InputError(f"{path}: main {protocol.main} is a legacy formula of all errors together, without an interval: it does not rank.")
+    if len(set(protocol.metrics)) < len(protocol.metrics):
+        wrong.append(f"{path}: a metric stands twice in metrics.")
+    if protocol.main in metrics and metrics[protocol.main].whole:
+        wrong.append(f"{path}: main {protocol.main} is a legacy formula of all errors together, without an interval: it does not rank.")
     if protocol.align_by and not any(m.family.needs == "pose" for m in metrics.values()):
-        raise InputError(f"{path}: align_by takes a rotation away from poses, but none of the metrics is of pose.")
+        wrong.append(f"{path}: align_by takes a rotation away from poses, but none of the metrics is of pose.")
     for text, charge in protocol.failures.items():
-        if text not in metrics:
-            raise InputError(f"{path}: failures names {text!r}: {did_you_mean(text, metrics)}")
-        if metrics[text].pooled:
-            raise InputError(f"{path}: failures names {text}, for which failed faces are ranked last instead of charged a value.")
+        if text not in protocol.metrics:
+            wrong.append(f"{path}: failures names {text!r}: {did_you_mean(text, protocol.metrics)}")
+        elif text in metrics and metrics[text].pooled:
+            wrong.append(f"{path}: failures names {text}, for which failed faces are ranked last instead of charged a value.")
         if charge < 0:
-            raise InputError(f"{path}: the charge of {text} is {charge:g}: a failed face is not rewarded.")
-    if protocol.version < 1:
-        raise InputError(f"{path}: version {protocol.version} must be 1 or more.")
+            wrong.append(f"{path}: the charge of {text} is {charge:g}: a failed face is not rewarded.")
+    return wrong

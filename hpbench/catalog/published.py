@@ -174,12 +174,14 @@ class PublishedCurve:
 def published_works(roots: Sequence[Path] | None = None) -> dict[str, Work]:
     """The works of every catalog root by key, sorted."""
     works: dict[str, Work] = {}
-    for work, path, line in _lines(Work, "published_works.csv", roots, {}):
+    wrong: list[str] = []
+    for work, path, line in _lines(Work, "published_works.csv", roots, {}, wrong):
         if work.key in works:
-            raise InputError(f"{path}: line {line}: there is a work {work.key!r} already.")
+            wrong.append(f"{path}: line {line}: there is a work {work.key!r} already.")
         if not work.key or (work.year and not (work.year.isascii() and work.year.isdecimal() and len(work.year) == 4)):
-            raise InputError(f"{path}: line {line}: a work needs a key, and a year of four digits or none (got {work.year!r}).")
+            wrong.append(f"{path}: line {line}: a work needs a key, and a year of four digits or none (got {work.year!r}).")
         works[work.key] = work
+    _raise_all(wrong)
     return dict(sorted(works.items()))
 
 
@@ -198,13 +200,16 @@ def published_rows(roots: Sequence[Path] | None = None) -> tuple[PublishedRow, .
     """
     works = published_works(roots)
     seen: dict[str, PublishedRow] = {}
-    for row, path, line in _lines(PublishedRow, "published.csv", roots, {"value": _number}):
+    wrong: list[str] = []
+    for row, path, line in _lines(PublishedRow, "published.csv", roots, {"value": _number}, wrong):
         if row.id in seen or not row.id:
-            raise InputError(f"{path}: line {line}: the id {row.id!r} is " + ("taken already." if row.id else "missing."))
+            wrong.append(f"{path}: line {line}: the id {row.id!r} is " + ("taken already." if row.id else "missing."))
         if row.paper not in works:
-            raise InputError(f"{path}: line {line}: unknown work {row.paper!r}: {did_you_mean(row.paper, works)}")
-        object.__setattr__(row, "year", int(works[row.paper].year) if works[row.paper].year else None)
+            wrong.append(f"{path}: line {line}: unknown work {row.paper!r}: {did_you_mean(row.paper, works)}")
+        else:
+            object.__setattr__(row, "year", int(works[row.paper].year) if works[row.paper].year else None)
         seen[row.id] = row
+    _raise_all(wrong)
     return tuple(seen.values())
 
 
@@ -218,18 +223,25 @@ def published_curves(roots: Sequence[Path] | None = None) -> tuple[PublishedCurv
     """
     readers = {"below": _number, "faces": _whole, "percent_within": lambda text: tuple(map(_number, text.split()))}
     curves = []
-    for curve, path, line in _lines(PublishedCurve, "published_ced.csv", roots, readers):
+    wrong: list[str] = []
+    for curve, path, line in _lines(PublishedCurve, "published_ced.csv", roots, readers, wrong):
         heights = curve.percent_within
         if len(heights) < 2 or list(heights) != sorted(heights) or heights[0] < 0 or heights[-1] > 100 or curve.below <= 0:
-            raise InputError(f"{path}: line {line}: a curve rises from 0 to at most 100 percent over two points or more, up to below > 0.")
+            wrong.append(f"{path}: line {line}: a curve rises from 0 to at most 100 percent over two points or more, up to below > 0.")
         curves.append(curve)
+    _raise_all(wrong)
     return tuple(curves)
 
 
+def _raise_all(wrong: list[str]) -> None:
+    if wrong:
+        raise InputError(*wrong)
+
+
 def _lines(
-    cls: type[T], name: str, roots: Sequence[Path] | None, readers: Mapping[str, Callable[[str], Any]]
+    cls: type[T], name: str, roots: Sequence[Path] | None, readers: Mapping[str, Callable[[str], Any]], wrong: list[str]
 ) -> Iterator[tuple[T, Path, int]]:
-    """The lines of ``baselines/<name>`` of every root as instances, with file and line number."""
+    """The lines of ``baselines/<name>`` of every root as instances, with file and line number; `wrong` gets what is wrong with others."""
     columns = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
     own = {f.name for f in fields(cls) if not f.init}  # type: ignore[arg-type]
     choices = {k: get_args(hint) for k, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}
@@ -246,15 +258,21 @@ def _lines(
                 for cells in table:
                     line = table.line_num
                     if None in cells or None in cells.values():
-                        raise InputError(f"{path}: line {line} has not {len(columns)} cells: a comma that is not in quotes?")
+                        wrong.append(f"{path}: line {line} has not {len(columns)} cells: a comma that is not in quotes?")
+                        continue
                     where = f"{path}: line {line}"
-                    try:
-                        values = {k: readers[k](v) if k in readers else v for k, v in cells.items()}
-                    except ValueError as error:
-                        raise InputError(f"{where}: {error}.") from None
+                    before = len(wrong)
+                    values: dict[str, Any] = dict(cells)
+                    for key, read in readers.items():
+                        try:
+                            values[key] = read(cells[key])
+                        except ValueError as error:
+                            wrong.append(f"{where}: {error}.")
                     for key, words in choices.items():
                         if values[key] not in words:
-                            raise InputError(f"{where}: {key} {values[key]!r}: {did_you_mean(values[key], words)}")
+                            wrong.append(f"{where}: {key} {values[key]!r}: {did_you_mean(values[key], words)}")
+                    if len(wrong) > before:
+                        continue
                     row = cls(**values)
                     for key, place in {"path": path, "line": line, "printed": cells.get("value", "")}.items():
                         if key in own:

@@ -20,7 +20,12 @@ __all__ = ["cli", "main"]
 _COMMANDS = {  # name -> (module, one line of help): the help page imports nothing
     "run": ("run", "Run a model over a dataset and score it."),
     "score": ("score", "Score a prediction file."),
+    "convert": ("convert", "Other people's result files as predictions."),
+    "validate": ("validate", "All that is wrong with a file, at once."),
+    "selfcheck": ("selfcheck", "Whether this installation scores right."),
     "leaderboard": ("leaderboard", "Rank records on boards."),
+    "compare": ("compare", "Compare two records face by face."),
+    "gate": ("gate", "Fail if records are worse than a reference."),
     "datasets": ("datasets", "The datasets: list, show, check."),
     "models": ("models", "The models: list, show, export."),
     "protocols": ("protocols", "The protocols: list, show."),
@@ -29,6 +34,9 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "pack": ("pack", "Pack results for a submission."),
     "submissions": ("pack", "Submissions: check."),
     "rescore": ("rescore", "Score kept predictions by the present protocols."),
+    "doctor": ("doctor", "Which mistake explains bad predictions."),
+    "explain": ("explain", "Why two numbers differ, step by step."),
+    "sensitivity": ("sensitivity", "How far the choice of protocol moves a score."),
     "cite": ("cite", "BibTeX for what a result rests on."),
     "reproduce": ("reproduce", "Do a paper again: train, test, compare."),
 }

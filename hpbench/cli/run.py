@@ -56,6 +56,7 @@ def run(
     hpbench run -m my_model.py:MyModel -d aflw2000 --data AFLW2000 --model-arg size=128
     """
     from .. import jobs
+    from ..doctor import doctor_hint
     from ..models.resolve import read_model_arguments
     from ..report.tables import records_text
 
@@ -71,3 +72,6 @@ def run(
         print_json([asdict(r) for r in records])
     else:
         click.echo(records_text(records, terminal_width()))
+    folder = out if out is not None else jobs.default_output(records[0].model.label, dataset)
+    if hint := doctor_hint(records, str(folder / "predictions.h5"), dataset):
+        remark(hint)

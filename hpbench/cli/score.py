@@ -48,6 +48,7 @@ def score(
     hpbench score predictions.csv -d aflw2000 --data AFLW2000-3D.zip
     """
     from .. import jobs
+    from ..doctor import doctor_hint
     from ..report.tables import records_text
 
     records = jobs.score(
@@ -60,3 +61,5 @@ def score(
         print_json([asdict(r) for r in records])
     else:
         click.echo(records_text(records, terminal_width()))
+    if hint := doctor_hint(records, str(predictions), records[0].protocol.id.partition("/")[0]):
+        remark(hint)

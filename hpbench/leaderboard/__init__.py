@@ -1,7 +1,7 @@
 """Boards: records ranked by what was measured, published values beside them, and what the order is worth."""
 
+from ..beside import FoundRecord, collect_found, collect_records
 from .build import boards
-from .collect import FoundRecord, collect_found, collect_records
 from .model import Board, Gap, Lead, PublishedEntry, PublishedLine, Row, Speed, find_score
 from .overview import Grid, OverviewLine, grid, overview
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..beside import Errors, FoundRecord, disagreement, errors_beside
 from ..catalog import (
     ModelCard,
     Protocol,
@@ -20,11 +21,10 @@ from ..catalog.label_agreement import LabelAgreement, label_agreement
 from ..catalog.published import PublishedRow, Work, published_works
 from ..errors import InputError, did_you_mean
 from ..records import Record
-from .collect import FoundRecord, disagreement, errors_beside
 from .fairness import gaps_of
 from .model import Board, Row, Speed
 from .published_lines import Claims, published_by_protocol, published_lines
-from .standings import Errors, standings_of
+from .standings import standings_of
 
 __all__ = ["boards"]
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..beside import Errors, estimator_of
 from ..catalog import Protocol
 from ..errors import InputError
-from ..metrics import parse_metric
 from ..metrics.all_pairs import AllPairs, all_pairs
-from ..metrics.decisions import Decisions
-from ..metrics.estimators import Estimator, mean_of_means, median_of
+from ..metrics.estimators import Estimator
 from ..metrics.paired import paired_difference
 from ..metrics.statistics import LEVEL
 from .model import Lead, Row
 
-__all__ = ["Standings", "estimator_of", "standings_of"]
-
-Errors = Mapping[str, npt.NDArray[Any]]
+__all__ = ["Standings", "standings_of"]
 
 _ALPHA = 1.0 - LEVEL
-_POSITIVE = {"occluded": (1, 2), "external": (1,), "self": (2,)}
 
 
 @dataclass(frozen=True)
@@ -34,43 +30,6 @@ class Standings:
     rows: tuple[Row, ...]
     lead: Lead | None
     notes: tuple[str, ...]
-
-
-def estimator_of(metric_text: str, errors: Errors) -> Estimator | None:
-    """A score over all faces from the errors beside a record; None where they do not hold what it takes.
-
-    A legacy formula has no spread; means by labelled points, and by bins whose faces were not stored, lack their weights.
-    """
-    metric = parse_metric(metric_text)
-    values = errors.get(metric_text)
-    if metric.pooled:
-        if not {"decision_face", "decision_kind", "decision_visible"} <= set(errors):
-            return None
-        return metric.of_decisions(_decisions(errors, metric.parameters["view"]))
-    if values is None or values.dtype.kind != "f" or metric.whole or metric.parameters.get("formula") == "pck":
-        return None
-    mean, ones = metric.parameters.get("mean", "image"), np.ones(len(values))
-    if mean == "median":
-        return median_of(values)
-    if mean == "balanced":
-        bins = errors.get("bin")
-        if bins is None or len(bins) != len(values):
-            return None
-        return mean_of_means([(np.where(bins == b, values, np.nan), ones) for b in range(int(bins.max()) + 1)])
-    return mean_of_means([(values, ones)]) if mean == "image" else None
-
-
-def _decisions(errors: Errors, view: str) -> Decisions:
-    """What `hpbench.metrics.visibility.decision_table` stored, charged as `decisions_of` does."""
-    kind = errors["decision_kind"]
-    positive = np.isin(kind, _POSITIVE[view])
-    kept = positive | (kind == 0)
-    face, visible, positive = errors["decision_face"][kept].astype(np.int64), errors["decision_visible"][kept], positive[kept]
-    n_faces = len(errors["sample_id"])
-    failed = np.bincount(face, np.isnan(visible), n_faces) > 0
-    charged = np.where(failed[face], np.where(positive, np.inf, -np.inf), visible)
-    order = np.argsort(charged, kind="stable")
-    return Decisions(face[order], charged[order], positive[order], n_faces)
 
 
 def standings_of(protocol: Protocol, rows: Sequence[Row], errors: Sequence[Errors | None]) -> Standings:

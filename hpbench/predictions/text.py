@@ -19,8 +19,8 @@ from ..errors import InputError, did_you_mean
 from .schema import COLUMNS, DECLARATIONS, TEXT_COLUMNS, first_line, meant_name
 
 __all__ = [
-    "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_table", "jsonl_columns", "jsonl_rows", "read_csv", "read_jsonl",
-    "write_csv", "write_jsonl",
+    "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_lines", "csv_table", "jsonl_columns", "jsonl_line", "jsonl_rows",
+    "no_number", "ragged", "read_csv", "read_jsonl", "read_text", "unknown_column", "unknown_key", "write_csv", "write_jsonl",
 ]  # fmt: skip
 
 CSV_GROUPS = {  # column family -> pattern of its column names
@@ -48,15 +48,24 @@ def _csv_names(family: str, points: int) -> list[str]:
 
 
 def read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    header, body, declarations = csv_table(_read_text(path), path)
+    header, body, declarations = csv_table(read_text(path), path)
     families, others = csv_families(header)
     if others:
-        raise InputError(f"{path}: unknown column {others[0]!r:.60}: {_column_hint(header, others[0])}")
+        raise unknown_column(path, header, others[0])
     return csv_columns(path, header, body, families), declarations
 
 
 def csv_table(content: str, path: Path | str) -> tuple[list[str], list[list[str]], dict[str, Any]]:
     """Header, rows and declarations of a CSV file's text; `path` is what errors call it."""
+    header, body, declarations = csv_lines(content, path)
+    for number, (_, row) in enumerate(body):
+        if problem := ragged(path, number + 1, row, header):
+            raise problem
+    return header, [row for _, row in body], declarations
+
+
+def csv_lines(content: str, path: Path | str) -> tuple[list[str], list[tuple[int, list[str]]], dict[str, Any]]:
+    """As `csv_table`, rows of any length, each with the number of the line where it ends."""
     text = io.StringIO(content)
     declarations: dict[str, Any] = {}
     start = number = 0
@@ -78,7 +87,7 @@ def csv_table(content: str, path: Path | str) -> tuple[list[str], list[list[str]
     rows = csv.reader(text, strict=True)
     try:
         header = [name.strip() for name in next(rows, [])]
-        body = [row for row in rows if row]
+        body = [(number + rows.line_num, row) for row in rows if row]
     except csv.Error as error:
         raise InputError(f"{path}: line {number + rows.line_num} is not readable as CSV ({error}).") from None
     if not header:
@@ -87,10 +96,12 @@ def csv_table(content: str, path: Path | str) -> tuple[list[str], list[list[str]
         raise InputError(f"{path}: the columns are separated by {found!r}: write commas, and points in the numbers.")
     if len(set(header)) < len(header):
         raise InputError(f"{path}: column {next(n for n in header if header.count(n) > 1)!r:.60} stands twice in the header.")
-    for number, row in enumerate(body):
-        if len(row) != len(header):
-            raise InputError(f"{path}: row {number + 1} has {len(row)} cells, the header {len(header)}.")
     return header, body, declarations
+
+
+def ragged(path: Path | str, number: int, row: list[str], header: list[str]) -> InputError | None:
+    """What is wrong with the length of a row, if anything."""
+    return InputError(f"{path}: row {number} has {len(row)} cells, the header {len(header)}.") if len(row) != len(header) else None
 
 
 def csv_families(header: list[str], groups: Mapping[str, re.Pattern[str]] = CSV_GROUPS) -> tuple[dict[str, list[str]], list[str]]:
@@ -122,7 +133,7 @@ def csv_columns(path: Path | str, header: list[str], body: list[list[str]], fami
                 values[:, j] = [cell_number(c) for c in cells]
             except ValueError:
                 bad = next(i for i, c in enumerate(cells) if not _is_number(c))
-                raise InputError(f"{path}: row {bad + 1}, column {name!r}: {cells[bad]!r:.40} is no number.") from None
+                raise no_number(path, bad + 1, name, cells[bad]) from None
         shape = {"rotation": (3, 3), "landmarks": (points, 2)}.get(family, (len(wanted),))
         columns[family] = values.reshape(len(body), *shape)
     return columns
@@ -152,12 +163,16 @@ def write_csv(path: Path, columns: dict[str, Any], declarations: dict[str, str])
 
 
 def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    header, body = jsonl_rows(_read_text(path), path)
+    header, body = jsonl_rows(read_text(path), path)
     present = dict.fromkeys(key for row in body for key in row)
     for key in present:
         if key not in COLUMNS:
-            raise InputError(f"{path}: unknown key {key!r:.60}: {meant_name(key) or did_you_mean(key, COLUMNS)}")
+            raise unknown_key(path, key)
     return jsonl_columns(path, body, present), header
+
+
+def unknown_key(path: Path, key: str) -> InputError:
+    return InputError(f"{path}: unknown key {key!r:.60}: {meant_name(key) or did_you_mean(key, COLUMNS)}")
 
 
 def jsonl_rows(content: str, path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -166,16 +181,21 @@ def jsonl_rows(content: str, path: Path | str) -> tuple[dict[str, Any], list[dic
     for number, line in enumerate(content.split("\n"), 1):  # not splitlines: a JSON text may hold U+2028
         if not line.strip():
             continue
-        try:
-            row = json.loads(line, parse_constant=lambda c: _refuse_constant(c))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: line {number} is no JSON ({first_line(error)}).") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}: line {number} is no object {{...}}.")
-        rows.append(row)
+        rows.append(jsonl_line(line, number, path))
     if not rows or "sample_id" in rows[0]:
         raise InputError(f'{path}: the first line must be a header object, e.g. {{}} or {{"convention": "300w-lp"}}.')
     return rows[0], rows[1:]
+
+
+def jsonl_line(line: str, number: int, path: Path | str) -> dict[str, Any]:
+    """The object in a line of a JSONL file."""
+    try:
+        row = json.loads(line, parse_constant=lambda c: _refuse_constant(c))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: line {number} is no JSON ({first_line(error)}).") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{path}: line {number} is no object {{...}}.")
+    return row
 
 
 def jsonl_columns(path: Path | str, body: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
@@ -247,7 +267,8 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON: write null for a number that is not there")
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file's content; `InputError` where it cannot be read or is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -263,12 +284,20 @@ def cell_number(cell: str) -> float:
     return float(cell) if cell.strip() else math.nan
 
 
+def no_number(path: Path | str, row: int, column: str, cell: str) -> InputError:
+    return InputError(f"{path}: row {row}, column {column!r}: {cell!r:.40} is no number.")
+
+
 def _is_number(cell: str) -> bool:
     try:
         cell_number(cell)
     except ValueError:
         return False
     return True
+
+
+def unknown_column(path: Path, header: list[str], name: str) -> InputError:
+    return InputError(f"{path}: unknown column {name!r:.60}: {_column_hint(header, name)}")
 
 
 def _column_hint(header: list[str], name: str) -> str:
