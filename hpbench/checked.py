@@ -6,6 +6,7 @@ The dataclass *is* the schema: its fields and their annotations say which keys t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import tomllib
 import types
@@ -46,7 +47,7 @@ def build(cls: type[T], data: object, where: str) -> T:
     for key in data:
         if key not in known:
             raise InputError(f"{where}: unknown key {key!r}: {did_you_mean(key, known)}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for name, spec in known.items():
         if name in data:
@@ -54,6 +55,11 @@ def build(cls: type[T], data: object, where: str) -> T:
         elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
             raise InputError(f"{where}: the key {name!r} is missing.")
     return cls(**values)
+
+
+@functools.cache  # of a class; reading a thousand records asks thousands of times
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -21,6 +21,7 @@ LAYERS = [
     "errors",  # what may go wrong for a user
     "checked",  # TOML read into dataclasses
     "atomic",  # files written whole or not at all
+    "locked",  # one writer to a folder at a time
     "cache",  # where things are kept
     "landmarks",  # schemes
     "geometry",  # rotations, conventions, cameras, the mean face
@@ -50,6 +51,7 @@ LAYERS = [
     "reproduce",  # train, run and score as the paper did
     "leaderboard",  # records -> ranked tables
     "report",  # records -> documents and figures
+    "site",  # boards -> static pages
     "rescore",  # kept predictions by the present protocols
     "cli",  # commands parse, call one function, print
     "__main__",

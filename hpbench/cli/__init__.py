@@ -21,6 +21,8 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "run": ("run", "Run a model over a dataset and score it."),
     "score": ("score", "Score a prediction file."),
     "leaderboard": ("leaderboard", "Rank records on boards."),
+    "report": ("report", "Boards, figures and published values as pages or a site."),
+    "gallery": ("gallery", "Draw the faces that a model did worst on."),
     "datasets": ("datasets", "The datasets: list, show, check."),
     "models": ("models", "The models: list, show, export."),
     "protocols": ("protocols", "The protocols: list, show."),
