@@ -199,7 +199,8 @@ def regenerated(text: str) -> str:
 
 
 def comparable(text: str) -> str:
-    """The text without the speeds on a board: the number after a coverage, or before images/s."""
+    """The text without the speeds on a board, and without the machines that they are of."""
+    text = re.sub(r"\nimages/s.*?\n(?=[^\n]* leads )", "\n", text, flags=re.DOTALL)
     text = re.sub(r"[\d.]+ images/s", "images/s", text)
     return re.sub(r"(?<=\d %)( {2,}| +\| +)[\d.]+", lambda m: " " * len(m[0]), text)
 
