@@ -1,5 +1,5 @@
 # demo: a first run of hpbench, on the heads that come with it.   test, lint: what CI runs.
-# reports: regenerate what README.md and docs/ show.       bench: speed, side by side with peers.
+# reports: regenerate reports/, and what README.md and docs/ show.   bench: speed, side by side with peers.
 # Everything happens in .venv, which is made when first needed and brought up to date when the dependencies change.
 
 PYTHON ?= python3
@@ -26,6 +26,7 @@ lint: .venv/test.stamp
 	$(BIN)/python -m mypy
 
 reports: .venv/test.stamp
+	$(BIN)/python -m hpbench report
 	$(BIN)/python docs/generate.py
 
 bench: .venv/test.stamp

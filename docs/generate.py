@@ -7,7 +7,6 @@ left out of the comparison.
 from __future__ import annotations
 
 import csv
-import os
 import re
 import subprocess
 import sys
@@ -21,17 +20,18 @@ from hpbench.catalog import dataset_cards, model_cards, protocols_of
 from hpbench.cli import cli
 from hpbench.geometry.rotations import CONVENTIONS
 from hpbench.landmarks import SCHEMES
-from hpbench.leaderboard import collect_records, find_score
+from hpbench.leaderboard import boards, collect_found, collect_records, find_score
 from hpbench.metrics import METRICS, Parameter
 from hpbench.mnn.losses import TASKS, balanced_weights
 from hpbench.mnn.packing import weights_story
 from hpbench.report.cells import score_text
+from hpbench.report.folder import leads_markdown
 from hpbench.report.parity import parity_table
 from hpbench.report.protocols import dataset_markdown, family_charge
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (
-    *("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/README.md", "reports/parity.md", "reports/mnn.md"),
+    *("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/parity.md", "reports/mnn.md"),
     "baselines/mnn/README.md",
 )
 MEASURED = ROOT / "benchmarks" / "results"  # by scripts that take hours, or whose figures are this machine's
@@ -47,13 +47,8 @@ def demo() -> str:
 
 
 def board() -> str:
-    """The demo's board in markdown, from the records that `demo` has just written."""
-    command = [sys.executable, "-m", "hpbench", "leaderboard", "demo", "-d", "heads", "--format", "markdown"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", env=environment)
-    if result.returncode:
-        sys.exit(f"hpbench leaderboard failed:\n{result.stderr}")
-    return result.stdout.strip()
+    """Who leads on heads, as `hpbench report` says it of the shipped records."""
+    return leads_markdown(boards(collect_found()[0], "heads", "")[0], "reports/")
 
 
 def datasets() -> str:
@@ -181,7 +176,7 @@ def mnn_weights() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "demo": demo,  # before board, which shows its records
+    "demo": demo,
     "board": board,
     "parity": parity_table,
     "datasets": datasets,
@@ -204,7 +199,8 @@ def regenerated(text: str) -> str:
 
 
 def comparable(text: str) -> str:
-    """The text without the speeds on a board: the number after a coverage, or before images/s."""
+    """The text without the speeds on a board, and without the machines that they are of."""
+    text = re.sub(r"\nimages/s.*?\n(?=[^\n]* leads )", "\n", text, flags=re.DOTALL)
     text = re.sub(r"[\d.]+ images/s", "images/s", text)
     return re.sub(r"(?<=\d %)( {2,}| +\| +)[\d.]+", lambda m: " " * len(m[0]), text)
 

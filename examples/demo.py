@@ -1,4 +1,7 @@
-"""The demo: models run on the heads that come with hpbench, then a leaderboard.  `make demo` runs this; README shows its output."""
+"""The demo: models run on the heads that come with hpbench, then a board, the reference model's record on it.
+
+``make demo`` runs this; README shows its output.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ COMMANDS = (
     "hpbench run -m frontal -d heads --protocol heads/pose -o demo/frontal",
     "hpbench run -m dlib68 -d heads --protocol heads/pose --protocol heads/landmarks-contour -o demo/dlib68",
     "hpbench run -m dlib68 --model-arg boxes=given -d heads --protocol heads/pose --protocol heads/landmarks-contour -o demo/dlib68-given",
-    "hpbench leaderboard demo -d heads",
+    "hpbench leaderboard demo baselines/mnn --protocol heads/pose",
 )
 
 

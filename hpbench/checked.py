@@ -6,6 +6,7 @@ The dataclass *is* the schema: its fields and their annotations say which keys t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import tomllib
 import types
@@ -44,7 +45,7 @@ def build(cls: type[T], data: object, where: str) -> T:
         raise InputError(f"{where}: expected a table, got {_kind(data)}.")
     known = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     wrong = [f"{where}: unknown key {key!r}: {did_you_mean(key, known)}" for key in data if key not in known]
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for name, spec in known.items():
         if name in data:
@@ -55,6 +56,11 @@ def build(cls: type[T], data: object, where: str) -> T:
     if wrong:
         raise InputError(*wrong)
     return cls(**values)
+
+
+@functools.cache  # of a class; reading a thousand records asks thousands of times
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

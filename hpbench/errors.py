@@ -76,7 +76,7 @@ def _nearest(name: str, names: list[str]) -> str | None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name.casefold())
+    return re.sub(r"[\s_+-]", "", name.casefold())
 
 
 def _slips(a: str, b: str) -> int:

@@ -22,7 +22,7 @@ from .metrics.visibility import decision_table, is_hard
 from .obstacles import protocol_needs, refuse_unknown_ids
 from .records import Failure, LandmarkErrors, Score
 
-__all__ = ["Evaluation", "evaluate", "kept_rows", "members_of"]
+__all__ = ["Evaluation", "evaluate", "in_subset", "kept_rows"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -107,7 +107,7 @@ def evaluate(
     members: dict[str, Mask] = {"": np.ones(len(ids), dtype=bool)}
     for subset in protocol.subsets:
         if subset.attribute in truth.attributes:
-            members[subset.name] = members_of(subset, truth)
+            members[subset.name] = in_subset(subset, truth)
         else:
             notes.append(f"subset {subset.name!r} is not formed: the data has no {subset.attribute}")
     clusters = _clusters(protocol, truth)
@@ -181,8 +181,8 @@ def kept_rows(protocol: Protocol, truth: Faces) -> npt.NDArray[np.bool_]:
     return np.asarray(~beyond.any(axis=1))
 
 
-def members_of(subset: Subset, truth: Faces) -> npt.NDArray[np.bool_]:
-    """Which faces are in a subset, (N,) bool."""
+def in_subset(subset: Subset, truth: Faces) -> npt.NDArray[np.bool_]:
+    """Which faces belong to a subset of a protocol, (N,) bool; `truth` must have its attribute."""
     values = truth.attributes[subset.attribute]
     if subset.one_of:
         return np.isin(values.astype(str), subset.one_of)

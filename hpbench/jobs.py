@@ -12,6 +12,7 @@ from typing import Any
 
 from .catalog import Protocol, dataset_card, eye_norm_refusal, protocol_named, protocols_of
 from .errors import InputError, MissingDataError
+from .locked import locked
 from .metrics import parse_metric
 from .models.interface import Model
 from .models.resolve import create_model
@@ -69,7 +70,7 @@ def run(
     batch_size, workers : int, optional
         Faces per call; decoding threads.
     limit : int, optional
-        Only the first faces in sorted order: the records are marked partial.
+        Only the first faces of each split in sorted order: the records are marked partial.
     max_failures : int, optional
         Stop when more faces have failed.
     mix_schemes : bool
@@ -99,32 +100,33 @@ def run(
         model, weights=Path(weights) if weights is not None else None, device=device, arguments=model_args
     )  # fmt: skip
     made.name = made.name or type(made).__name__
-    ids = _ids_to_predict(source, served)[:limit]
+    ids = _ids_to_predict(source, served, limit)
     _refuse_no_images(source, served, ids)
     samples = list(source.samples_of(ids, box_set))
     arguments = dict(model_args or {})
     facts = ModelFacts(made.name, str(made.version), made.weights_sha256, arguments, made.trained_on)
     folder = Path(out) if out is not None else default_output(facts.label, source.card.id)
     file = folder / "predictions.h5"
-    _keep_larger(file, len(samples), limit)
-    _remark_missing(source, served, ids, remark)
-    size = batch_size or made.batch_size
-    predictions, timing = predict(
-        made, samples, file, boxes=box_set, batch_size=size,
-        settings={
-            "model": made.name, "version": made.version, "weights_sha256": made.weights_sha256,
-            "dataset": source.card.id, "data": source.fingerprint(folder), "boxes": box_set, "model_args": arguments,
-            "weights": _content_sha256(Path(weights)) if weights is not None else None,
-        },
-        workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress, remark=remark,
-    )  # fmt: skip
-    records = score_protocols(
-        predictions, source, protocols, facts, folder,
-        limit_ids=ids if limit is not None else None, with_images=True,
-        timing=_timing(timing, size, getattr(made, "device", device)),
-        mix_schemes=mix_schemes, metrics=extra, named=bool(protocol), remark=remark,
-    )  # fmt: skip
-    forget_parts(file)
+    with locked(folder, "a run"):
+        _keep_larger(file, len(samples), limit)
+        _remark_missing(source, served, ids, remark)
+        size = batch_size or made.batch_size
+        predictions, timing = predict(
+            made, samples, file, boxes=box_set, batch_size=size,
+            settings={
+                "model": made.name, "version": made.version, "weights_sha256": made.weights_sha256,
+                "dataset": source.card.id, "data": source.fingerprint(folder), "boxes": box_set, "model_args": arguments,
+                "weights": _content_sha256(Path(weights)) if weights is not None else None,
+            },
+            workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress, remark=remark,
+        )  # fmt: skip
+        records = score_protocols(
+            predictions, source, protocols, facts, folder,
+            limit_ids=ids if limit is not None else None, with_images=True,
+            timing=_timing(timing, size, str(made.device or device)),
+            mix_schemes=mix_schemes, metrics=extra, named=bool(protocol), remark=remark,
+        )  # fmt: skip
+        forget_parts(file)
     return records
 
 
@@ -224,10 +226,10 @@ def _checked_metrics(metrics: str | Iterable[str], source: Dataset, protocols: l
     return [metric.text for metric in found]
 
 
-def _ids_to_predict(source: Dataset, protocols: list[Protocol]) -> list[str]:
-    """The faces that are here of all the protocols' splits together, sorted: one inference serves them all."""
+def _ids_to_predict(source: Dataset, protocols: list[Protocol], limit: int | None) -> list[str]:
+    """The faces that are here of all the protocols' splits together, the first of each, sorted: one inference serves them all."""
     splits = {p.split for p in protocols}
-    ids = sorted({i for split in splits for i in source.found_ids(split)})
+    ids = sorted({i for split in splits for i in source.found_ids(split)[:limit]})
     if not ids:
         of = ", ".join(repr(s) for s in sorted(splits)) or "any split: the dataset has no protocols"
         raise MissingDataError(f"{source.card.id}: no face of split {of} is in the data given.")

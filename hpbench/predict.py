@@ -176,7 +176,7 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
             begun = {}
         key = next((k for k in settings if begun.get(k) != settings[k]), "settings")
         raise InputError(
-            f"{folder} holds an unfinished run with another {key} ({begun.get(key)!r}, now {settings.get(key)!r}): "
+            f"{folder} holds an unfinished run, of which {key} is {begun.get(key)!r} and not {settings.get(key)!r}: "
             f"continue that one, choose another -o, or delete the folder."
         )
 

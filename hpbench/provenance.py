@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,25 @@ def environment() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
+        **{kind: name for kind, name in (("processor", _processor()), ("gpu", _gpu())) if name},
         "libraries": libraries,
     }
+
+
+def _processor() -> str:
+    """Its name, which Python tells on some systems only; "" where nobody does."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            key, _, name = line.partition(":")
+            if key.strip() == "model name":
+                return name.strip()
+    return platform.processor()
+
+
+def _gpu() -> str:
+    """The GPU that PyTorch has used, "" where it has used none."""
+    torch = sys.modules.get("torch")
+    return str(torch.cuda.get_device_name()) if torch is not None and torch.cuda.is_initialized() else ""
 
 
 def git_state() -> dict[str, Any] | None:

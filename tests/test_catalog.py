@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import shutil
@@ -129,6 +131,23 @@ def test_shipped_models_are_whole() -> None:
     assert cards and {p.parent.name for p in (catalog_root() / "baselines").glob("*/card.toml")} == set(cards)
     for name, card in cards.items():
         assert card.id == name and card.path.is_file() and card.title
+
+
+def test_the_cards_of_mnn_count_their_weights() -> None:
+    """The numbers in the shipped files: of the network without running statistics, of the encoder's model without the decoder."""
+    cards = model_cards()
+
+    def numbers(file: str) -> dict[str, int]:
+        data = (cards["mnn"].folder / file).read_bytes()
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # of safetensors: names, kinds and shapes
+        return {name: math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
+
+    network = {name: n for name, n in numbers("mnn.safetensors").items() if not re.search(r"\.(running_|num_batches_)", name)}
+    decoding = ("decoder.", "heatmaps.", "visibility.")
+    assert all(any(name.startswith(part) for name in network) for part in decoding)
+    assert cards["mnn"].parameters == sum(network.values())
+    assert cards["mnn-encoder"].parameters == sum(n for name, n in network.items() if not name.startswith(decoding))
+    assert cards["mnn+or"].parameters == sum(network.values()) + sum(numbers("trees.safetensors").values())
 
 
 # --------------------------------------------------------------------------------------------------- hash

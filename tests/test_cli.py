@@ -362,9 +362,9 @@ def test_a_run_is_continued_on_the_same_weights_and_data_only(tmp_path: Path) ->
 
     assert run("one", STOP="1").returncode == 2
     assert len(list((tmp_path / "out/predictions.parts").glob("part-*.h5"))) == 3
-    refused(run("two"), 2, "unfinished run with another weights")
+    refused(run("two"), 2, "an unfinished run, of which weights is")
     (tmp_path / "faces" / f"{IDS[5]}.jpg").write_bytes(b"changed")
-    refused(run("one"), 2, "unfinished run with another data")
+    refused(run("one"), 2, "an unfinished run, of which data is")
 
 
 def test_landmarks_of_another_length_do_not_stop_the_pose(faces: Path, tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_records import POINTS, POSE, a_record
+from small_study import command
 
 from hpbench.catalog import protocol_named
+from hpbench.cli.leaderboard import leaderboard
 from hpbench.errors import InputError
 from hpbench.metrics import parse_metric
 from hpbench.records import DatasetFacts, ModelFacts, ProtocolFacts
 from hpbench.report.exporters import RESULTS_SCHEMA, model_index, model_index_yaml, results_json
+from hpbench.report.tables import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]
 yaml = pytest.importorskip("yaml")
@@ -102,3 +105,26 @@ def test_a_protocol_of_another_text_states_no_split() -> None:
     record = a_record("net", 4.0)
     moved = replace(record, protocol=replace(record.protocol, sha256="0" * 64))
     assert "split" not in model_index([moved])[0]["results"][0]["dataset"]
+
+
+def test_both_are_formats_of_hpbench_leaderboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [a_record("net", 4.25), a_record("net", 3.5, POINTS)]
+    for record in records:
+        record.write(tmp_path / "net", {})
+    for style, text in (("model-index", model_index_yaml(records)), ("results", results_json(records))):
+        assert command(capsys, "leaderboard", tmp_path / "net", "--format", style) == (0, text, "")
+    code, out, _ = command(capsys, "leaderboard", tmp_path / "net", "--protocol", POSE, "--format", "results")
+    assert code == 0 and json.loads(out) == json.loads(results_json(records[:1]))
+    a_record("other", 4.0).write(tmp_path / "other", {})
+    (tmp_path / "empty").mkdir()
+    for place, words in (("", "these are records of net, other: give those of one"), ("empty", "there is nothing for a model-index")):
+        code, out, err = command(capsys, "leaderboard", tmp_path / place, "--format", "model-index")
+        assert (code, out) == (2, "") and words in err.splitlines()[-1], err
+    code, out, err = command(capsys, "leaderboard", tmp_path / "net", "--overview", "--format", "results")
+    assert code == 2 and "--overview has no --format results" in err
+    assert json.loads(command(capsys, "leaderboard", tmp_path / "empty", "--format", "results")[1])["results"] == []
+
+
+def test_the_command_knows_the_formats_of_the_library() -> None:
+    (option,) = (p for p in leaderboard.params if p.name == "style")
+    assert tuple(option.type.choices) == FORMATS

@@ -21,6 +21,7 @@ LAYERS = [
     "errors",  # what may go wrong for a user
     "checked",  # TOML read into dataclasses
     "atomic",  # files written whole or not at all
+    "locked",  # one writer to a folder at a time
     "cache",  # where things are kept
     "landmarks",  # schemes
     "geometry",  # rotations, conventions, cameras, the mean face
@@ -58,6 +59,7 @@ LAYERS = [
     "sensitivity",  # how far the choice of protocol moves a score
     "leaderboard",  # records -> ranked tables
     "report",  # records -> documents and figures
+    "site",  # boards -> static pages
     "rescore",  # kept predictions by the present protocols
     "pytest_plugin",  # a model that got worse is a test that fails
     "cli",  # commands parse, call one function, print

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +14,11 @@ from made_records import POINTS, POSE, a_record, the_board
 
 from hpbench.errors import InputError
 from hpbench.evaluate import evaluate
-from hpbench.leaderboard import Board, boards, collect_records
+from hpbench.leaderboard import Board, boards, collect_found, collect_records
 from hpbench.obstacles import suspicions
 from hpbench.records import DatasetFacts, ModelFacts
+from hpbench.report.tables import boards_text
+from hpbench.submissions import level_of
 
 
 def ranks(board: Board) -> list[tuple[int | None, str]]:
@@ -159,3 +164,41 @@ def test_records_on_labels_that_differ_are_not_ranked_together() -> None:
     (board,), _ = boards([*same, a_record("c", 0.5, truth_sha256="u")])
     assert [row.rank for row in board.rows] == [None, None, None]
     assert all("labels differ" in row.marks for row in board.rows)
+
+
+# ------------------------------------------------------------------------------------------------------- levels
+
+
+def shown_levels(folder: Path, style: str) -> tuple[list[str | None], str]:
+    built, remarks = boards(collect_found([folder])[0])
+    assert not remarks and len(built) == 1
+    return [row.level for row in built[0].rows], boards_text(built, style, 200)
+
+
+def test_the_level_of_a_row_is_that_of_its_file(tmp_path: Path) -> None:
+    """Of one's own output there is none; of an archive's records it is told, and only then is there a column."""
+    a_record("own", 3.0).write(tmp_path / "out", {})
+    a_record("here", 2.0).write(tmp_path / "baselines" / "here" / "results", {})
+    levels, text = shown_levels(tmp_path, "markdown")
+    assert levels == ["run here", None] and "level" not in text
+    path = a_record("theirs", 1.0).write(tmp_path / "submissions" / "theirs" / "records", {})
+    (path.parents[1] / "manifest.json").write_text("{}")
+    assert level_of(path) == "self-reported"
+    levels, text = shown_levels(tmp_path, "markdown")
+    assert levels == ["self-reported", "run here", None]
+    cells = {line.split("|")[2].strip(): line.split("|")[-3].strip() for line in text.splitlines() if line.startswith("|")}
+    assert cells["model"] == "level" and [cells[n] for n in ("theirs", "here", "own")] == ["self-reported", "run here", "—"]
+    assert "level: who says so (docs/submit.md)" in text
+    told = boards_text(boards(collect_found([tmp_path])[0])[0], "table", 60)
+    assert "theirs: 1969 faces" in told and "self-reported" in told.split("here:")[0]
+    assert [row["level"] for row in json.loads(shown_levels(tmp_path, "json")[1])[0]["rows"]] == levels
+    rows = [row for row in csv.DictReader(io.StringIO(shown_levels(tmp_path, "csv")[1])) if row["kind"] == "measured"]
+    assert {row["model"]: row["level"] for row in rows} == {"theirs": "self-reported", "here": "run here", "own": ""}
+
+
+def test_records_that_were_never_in_a_file_have_no_level(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert the_board(a_record("a", 1.0)).rows[0].level is None
+    folder = tmp_path / "baselines" / "a" / "results"
+    path = a_record("a", 1.0).write(folder, {})
+    monkeypatch.chdir(folder)
+    assert boards(collect_found([Path(path.name)])[0])[0][0].rows[0].level == "run here", "wherever one stands"

@@ -18,6 +18,7 @@ from hpbench.checked import build
 from hpbench.cli.reproduce import reproduce
 from hpbench.cli.train import train as train_command
 from hpbench.errors import InputError, MissingDataError
+from hpbench.locked import locked
 from hpbench.mnn.config import NetworkConfig, TrainConfig
 from hpbench.mnn.curves import draw_curve, tensorboard
 from hpbench.mnn.recipes import recipe_names
@@ -137,6 +138,40 @@ def test_one_sentence(given: list[str], words: str, sets: Path, tmp_path: Path, 
     with pytest.raises(InputError, match=words) as caught:
         train("--data", sets, *given)
     assert "\n" not in str(caught.value) and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("minutes", ["-1", "nan", "inf"])
+def test_minutes_that_are_none(minutes: str, tmp_path: Path) -> None:
+    for command in (["mnn"], ["mnn-or", "--weights", str(HEADS)]):
+        done = CliRunner().invoke(train_command, [*command, "-o", str(tmp_path / "out"), "--time-limit", minutes])
+        assert done.exit_code == 2 and "--time-limit" in done.output and not list(tmp_path.iterdir())
+
+
+def test_only_weights_that_are_there_are_named(tiny: Path, tmp_path: Path) -> None:
+    given = ["--data", HEADS, "-o", tmp_path / "out", "--config", tiny, "--allow-test-data"]
+    early = train(*given, "--time-limit", 0)
+    assert early.exit_code == 0 and early.stdout == "" and "time is up" in early.stderr
+    assert train(*given).stdout == f"{tmp_path / 'out' / BEST}\n"
+
+
+def test_one_training_a_folder(tiny: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "out", "a training"), pytest.raises(InputError, match="a training is under way there"):
+        train("--data", HEADS, "--allow-test-data", "--config", tiny, "-o", tmp_path / "out")
+
+
+def test_where_nothing_can_be_written_is_said_first(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("labels are read")
+
+    monkeypatch.setattr("hpbench.mnn.sources.open_source", never)
+    with pytest.raises(InputError, match="tiny.toml.*cannot be written"):
+        train("--data", HEADS, "-o", tiny / "out", "--config", tiny, "--allow-test-data")
+
+
+def test_numbers_of_any_length_are_one_sentence(tmp_path: Path) -> None:
+    for value in ("9" * 5000, "10000000000000000000000"):
+        with pytest.raises(InputError, match="seed"):
+            train("--data", HEADS, "-o", tmp_path / "out", "--allow-test-data", "--set", f"seed={value}")
 
 
 def test_weights_without_facts_and_with_strange_ones(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ from hpbench.mnn.checkpoint import save_weights  # noqa: E402
 from hpbench.mnn.data import HeadShards  # noqa: E402
 from hpbench.mnn.network import Network  # noqa: E402
 from hpbench.mnn.or_boosting import Samples, grow_stage  # noqa: E402
-from hpbench.mnn.or_file import load_cascade, load_notes, network_fingerprint  # noqa: E402
+from hpbench.mnn.or_file import load_cascade, load_notes, network_fingerprint, save_cascade  # noqa: E402
 from hpbench.mnn.or_seen import Seen, box_error_percent, seen, shapes_after  # noqa: E402
 from hpbench.mnn.or_train import STAGES, TREES, grown, train_cascade  # noqa: E402
 from hpbench.mnn.or_trees import Cascade, crop_points  # noqa: E402
@@ -231,6 +232,25 @@ def test_other_settings_or_network_do_not_go_on(network: Network, heads: HeadSha
     torch.manual_seed(1)
     with pytest.raises(InputError, match="differ in network"):
         train(Network(network.config).eval(), heads, tmp_path)
+
+
+def test_other_data_of_the_same_count_do_not_go_on(network: Network, heads: HeadShards, tmp_path: Path) -> None:
+    first, _ = train(network, heads, tmp_path, time_limit_min=0.0)
+    other = copy(heads)
+    other.labels = replace(heads.labels, landmarks_px=heads.labels.landmarks_px + 1e-3)
+    with pytest.raises(InputError, match="differ in data: another --out"):
+        train(network, other, tmp_path)
+    cascade, notes = load_cascade(tmp_path / TREES), load_notes(tmp_path / TREES)
+    del notes["data"]  # as trees were written before
+    save_cascade(tmp_path / TREES, cascade, **notes | {"trained_on": ["heads:test"]})
+    assert len(train(network, heads, tmp_path, time_limit_min=0.0)[0]["history"]) == len(first["history"]) + 1
+    assert load_notes(tmp_path / TREES)["trained_on"] == ["heads:test"]  # whatever this call was told
+
+
+def test_where_nothing_can_be_written_is_said_first(network: Network, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file.*cannot be written"):
+        train(network, object(), tmp_path / "file" / "out")  # type: ignore[arg-type]
 
 
 def test_a_network_without_heat_maps(heads: HeadShards, tmp_path: Path) -> None:

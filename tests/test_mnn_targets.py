@@ -123,7 +123,7 @@ def test_mirrored_points_are_those_of_the_mirrored_mean_face(scheme: str) -> Non
 
 def test_labels_of_shards_and_of_readers_agree() -> None:
     heads = PackedHeads([SHARD])
-    labels = labels_of_heads({k: v[:20] for k, v in heads.labels.items()}, "ibug68-fixed")
+    labels = labels_of_heads({k: v[:20] for k, v in heads.labels.items()}, "ibug68-fixed", heads.sample_id[:20])
     faces = Faces(landmarks=labels.landmarks_px, scheme="ibug68-fixed", occlusion=labels.occlusion, box_xyxy_px=labels.box_xyxy_px)
     crops = box_crops(labels.box_xyxy_px)
     one, other = targets(labels, crops, SIZE), targets(labels_of_faces(faces, "ibug68-fixed", labels.rotation_crop_ray), crops, SIZE)
@@ -136,14 +136,14 @@ def test_labels_of_shards_and_of_readers_agree() -> None:
 def test_other_schemes_by_their_maps() -> None:
     heads = PackedHeads([SHARD])
     columns = {k: v[:5] for k, v in heads.labels.items()}
-    labels = labels_of_heads(columns, "aflw21")
+    labels = labels_of_heads(columns, "aflw21", heads.sample_id[:5])
     made = targets(labels, box_crops(labels.box_xyxy_px), SIZE)
     assert made.point_weight[:, [12, 16]].sum() == 0 and made.visible_weight[:, [12, 16]].sum() == 0  # no ears among the 68
     assert made.point_weight[:, :12].all() and made.pose_weight.all()
     eye = columns["occlusion_fixed"][:, 36:42].max(axis=1)
     np.testing.assert_array_equal(labels.occlusion[:, 7], eye)
     with pytest.raises(InputError, match="no landmark map"):
-        labels_of_heads(columns, "wflw98")
+        labels_of_heads(columns, "wflw98", heads.sample_id[:5])
 
 
 def test_visibility_without_kinds_and_without_labels() -> None:

@@ -20,10 +20,10 @@ from hpbench.readers import load
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from hpbench.mnn.checkpoint import BEST, load_network, network_of, training_facts  # noqa: E402
+from hpbench.mnn.checkpoint import BEST, check_writable, load_network, network_of, training_facts  # noqa: E402
 from hpbench.mnn.data import HeadShards, ReaderFaces, load_batches, split_faces  # noqa: E402
 from hpbench.mnn.infer import crops_of, predict_arrays  # noqa: E402
-from hpbench.mnn.train import CURVE, train  # noqa: E402
+from hpbench.mnn.train import CURVE, train, try_one_step  # noqa: E402
 
 SHARD = Path(__file__).parents[1] / "datasets/heads/heads-test-1-0000000.zip"
 SCHEME = "ibug68-fixed"
@@ -167,6 +167,31 @@ def test_sources_mix(heads: HeadShards, tmp_path: Path) -> None:
     assert done["finished"] and all(np.isfinite(v) for row in done["history"] for v in row.values() if isinstance(v, float))
 
 
+def test_one_person_in_two_sources_is_on_one_side(heads: HeadShards) -> None:
+    contour = ReaderFaces(load("heads"), "ibug68-contour", split="test", labels="contour", pose="labels")
+    backwards = HeadShards(PackedHeads(SHARD), "ibug68-contour")
+    backwards.labels = backwards.labels.take(np.arange(500)[::-1])
+    who = sorted(load("heads").found_ids("test"))
+    for other, names in ((contour, who), (backwards, who[::-1])):
+        split = split_faces([heads, other], replace(TINY, validation_faces=0))
+        sides = [{[*who, *names][face] for face in part} for part in split]
+        assert len(sides[1]) == 50 and len(split.validation) == 100 and not sides[0] & sides[1]
+
+
+def test_splits_are_those_that_trainings_began_with(heads: HeadShards) -> None:
+    """Recomputed as they once were: by names with the number of the source, heads by their number."""
+    reader = ReaderFaces(load("heads"), SCHEME, split="hard", pose="labels")
+    own = Few(heads, 30, 1)
+    for seed, sources, names in (
+        (0, [heads], [f"0 head {i}" for i in range(500)]),
+        (5, [own, reader], [f"0 {i}" for i in range(30)] + [f"1 {i}" for i in sorted(load("heads").found_ids("hard"))]),
+    ):
+        shuffled = np.random.default_rng([seed, 0]).permutation(len(names))
+        held_out = {sorted(names)[k] for k in shuffled[: len(names) // 10]}
+        split = split_faces(sources, replace(TINY, validation_faces=0, seed=seed))
+        assert {names[face] for face in split.validation} == held_out and len(split.training) == len(names) - len(held_out)
+
+
 def test_an_encoder_of_its_own(heads: HeadShards, tmp_path: Path) -> None:
     config = replace(TINY, network=replace(TINY.network, dense=False), pretrain_epochs=0, precision="bf16")
     done, _ = run(config, [heads], tmp_path)
@@ -192,7 +217,7 @@ def test_starts_from_other_weights(heads: HeadShards, tmp_path: Path) -> None:
     assert third["trained_on"] == ["cofw:train", "heads:train"] and [f["epoch"] for f in facts["before"]] == [2, 1]
     with pytest.raises(InputError, match="other settings .start_from"):
         run(still, [heads], tmp_path / "third", start_from=tmp_path / "first" / BEST)
-    with pytest.raises(InputError, match=r"another network .widths differ"):
+    with pytest.raises(InputError, match=r"another network: give its settings .widths = "):
         run(replace(TINY, network=NetworkConfig(input_px=16, widths=(4, 4))), [heads], tmp_path / "x", start_from=tmp_path / "first" / BEST)
     with pytest.raises(InputError, match=r"none\.safetensors: cannot be read"):
         run(TINY, [heads], tmp_path / "x", start_from=tmp_path / "none.safetensors")
@@ -216,6 +241,72 @@ def test_other_settings_or_damage_are_refused(heads: HeadShards, tmp_path: Path)
             load_network(tmp_path / name)
 
 
+def test_other_data_of_the_same_count_do_not_go_on(heads: HeadShards, tmp_path: Path) -> None:
+    few = Few(heads, 20, 1)
+    run(replace(TINY, epochs=1), [few], tmp_path)
+    moved = Few(heads, 20, 1)
+    for name in ("landmarks_px", "box_xyxy_px"):
+        moved.labels = replace(few.labels, **{name: getattr(few.labels, name) + 1e-3})
+        with pytest.raises(InputError, match="other settings .data.*same settings and data"):
+            run(TINY, [moved], tmp_path)
+    moved.labels = replace(few.labels, person=few.labels.person[::-1])
+    with pytest.raises(InputError, match="other settings .data"):
+        run(TINY, [moved], tmp_path)
+    saved = torch.load(tmp_path / "training.pt", weights_only=True)
+    del saved["settings"]["data"]  # as trainings were written before
+    torch.save(saved, tmp_path / "training.pt")
+    assert run(TINY, [few], tmp_path)[0]["finished"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [None, [], {}, {"step": "x"}, {"step": -1}, {"best": "x"}, {"learning_rate": None}, {"sums": [0.0]}, {"sums": ["0"] * 4},
+     {"history": [3]}, {"history": [{}]}, {"trained_on": [3]}],
+)  # fmt: skip
+def test_damaged_progress_is_one_sentence(heads: HeadShards, tmp_path: Path, changed: Any) -> None:
+    few = Few(heads, 20, 1)
+    run(TINY, [few], tmp_path, time_limit_min=0.0)
+    saved = torch.load(tmp_path / "training.pt", weights_only=True)
+    saved["progress"] = saved["progress"] | changed if isinstance(changed, dict) and changed else changed
+    torch.save(saved, tmp_path / "training.pt")
+    with pytest.raises(InputError, match=r"training\.pt: the training there cannot be read: damaged"):
+        run(TINY, [few], tmp_path)
+
+
+def test_a_training_that_diverges_says_so_and_writes_nothing(heads: HeadShards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Few(heads, 20, 1)
+    for steps in (1, 2):  # seen in validation, or in the next step
+        with pytest.raises(InputError, match="epoch 1: the loss is not finite: a lower learning rate"):
+            run(replace(TINY, learning_rate=1e30, steps_per_epoch=steps), [few], tmp_path / "none")
+    assert not list(tmp_path.iterdir())
+    run(TINY, [few], tmp_path / "good")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "good").iterdir()}
+    monkeypatch.setattr("hpbench.mnn.train.validate", lambda *_, **__: {"loss": float("nan")})
+    with pytest.raises(InputError, match="epoch 3: the loss is not finite"):
+        run(replace(TINY, epochs=3), [few], tmp_path / "good")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "good").iterdir()} == before
+
+
+def test_where_nothing_can_be_written_is_said_first(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(InputError, match="file.*cannot be written"):
+            run(TINY, [object()], folder)  # no source is looked at
+    check_writable(tmp_path / "new" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_one_step_is_one_pass_whatever_is_accumulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[TrainConfig] = []
+
+    def listen(config: TrainConfig, *_: Any, **__: Any) -> dict[str, Any]:
+        tried.append(config)
+        return {"history": [{"step": 1}]}
+
+    monkeypatch.setattr("hpbench.mnn.train.train", listen)
+    assert try_one_step(replace(TINY, accumulate=10_000), []) == {"step": 1} and tried[0].accumulate == 1
+
+
 def test_settings_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
     path.write_text('epochs = 3\nprecision = "bf16"\n[network]\ninput_px = 128\nwidths = [32, 64, 128]\n[loss]\npose = 0.25\n')
@@ -226,7 +317,9 @@ def test_settings_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["epoch = 3", "[network]\nwidth = [3]", "batch_size = 1", 'precision = "fp16"', "validation_share = 1.0", "[augment]\nmirror = 2",
-     "epochs = 0", "workers = -1", "pretrain_epochs = 1\n[network]\ndense = false"],
+     "epochs = 0", "workers = -1", "pretrain_epochs = 1\n[network]\ndense = false", "threads = 257", "workers = 257",
+     "seed = 9223372036854775808", "accumulate = 10001", "[network]\nblocks = 17", "[network]\ninput_px = 2048",
+     "[network]\nwidths = [8192]"],
 )  # fmt: skip
 def test_settings_that_cannot_be(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"

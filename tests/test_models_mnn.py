@@ -19,7 +19,7 @@ from hpbench.catalog import model_cards
 from hpbench.cli import cli
 from hpbench.errors import HpbenchError, InputError, MissingDataError
 from hpbench.geometry.rotations import geodesic_deg
-from hpbench.mnn.checkpoint import load_network, network_of
+from hpbench.mnn.checkpoint import load_network, network_of, save_weights
 from hpbench.mnn.infer import crops_of, fused, in_precision, predict_arrays
 from hpbench.mnn.packing import curve_of, pack_weights, weights_story
 from hpbench.models import mnn_files
@@ -96,6 +96,17 @@ def test_a_bad_box_fails_alone(tiny: Path) -> None:
     np.testing.assert_allclose(faces.rotation[1], good.rotation[0], atol=1e-5)
     nothing = MnnEncoder(tiny).predict(images[:1], boxes[:1])
     assert reasons_of(nothing) == ["the given box is empty"]
+
+
+def test_a_picture_that_is_not_rgb_fails_alone(tiny: Path) -> None:
+    images, boxes = some_heads(5)
+    good = Mnn(tiny).predict([images[1]], boxes[1:2])
+    grey = images[0][..., 0]
+    given = [grey, images[1], grey[..., None], np.dstack([images[3], grey]), images[4][None]]
+    faces = Mnn(tiny).predict(given, boxes)
+    assert reasons_of(faces) == ["" if i == 1 else f"not an RGB picture: its shape is {image.shape}" for i, image in enumerate(given)]
+    assert faces.landmarks is not None and good.landmarks is not None and np.isnan(faces.landmarks[[0, 2, 3, 4]]).all()
+    np.testing.assert_allclose(faces.landmarks[1], good.landmarks[0], atol=1e-3)
 
 
 def test_an_enormous_box_is_no_crash(tiny: Path) -> None:
@@ -180,6 +191,10 @@ def bad(tensors: dict[str, Any], name: str, value: Any) -> None:
     tensors[name] = value
 
 
+def as_kind(tensors: dict[str, Any], name: str, kind: Any) -> None:
+    tensors[name] = tensors[name].to(kind)
+
+
 BAD_FILES = {
     "another header": (lambda t, h: h.clear(), "not weights of this network"),
     "no text": (lambda t, h: h.update({"hpbench.mnn": "{"}), "not weights of this network"),
@@ -187,9 +202,13 @@ BAD_FILES = {
     "deep": (lambda t, h: h.update({"hpbench.mnn": "[" * 100_000}), "not weights of this network"),
     "unknown key": (settings_changed(depth=3), "unknown key 'depth'"),
     "another width": (settings_changed(widths=[8, 32]), "do not fit its settings"),
-    "enormous": (settings_changed(widths=[2**40]), "not weights of this network|do not fit"),
-    "many blocks": (settings_changed(blocks=10**9), "larger network"),
-    "large input": (settings_changed(input_px=2**20), "larger network"),
+    "enormous": (settings_changed(widths=[2**40]), "its settings: network: widths"),
+    "many blocks": (settings_changed(blocks=10**9), "its settings: network: blocks"),
+    "large input": (settings_changed(input_px=2**20), "its settings: network: input_px"),
+    "complex": (lambda t, h: as_kind(t, "stem.0.weight", torch.complex64), "stem.0.weight is of the kind torch.complex64"),
+    "whole numbers": (lambda t, h: as_kind(t, "stem.0.weight", torch.int32), "stem.0.weight is of the kind torch.int32"),
+    "eight bits": (lambda t, h: as_kind(t, "stem.0.weight", torch.float8_e4m3fn), "stem.0.weight is of the kind torch.float8"),
+    "counter": (lambda t, h: as_kind(t, "stem.1.num_batches_tracked", torch.float32), "tracked is of the kind torch.float32"),
     "another scheme": (settings_changed(scheme="wflw98"), "do not fit its settings"),
     "missing tensor": (lambda t, h: t.pop("heatmaps.bias"), "heatmaps.bias"),
     "extra tensor": (lambda t, h: bad(t, "x", torch.zeros(2)), "do not fit its settings"),
@@ -296,6 +315,22 @@ def test_landmarks_of_the_trees_and_whose_trees_they_are(tmp_path: Path) -> None
     weights_in(tmp_path, seed=1)
     with pytest.raises(InputError, match="trees.safetensors: .*another network"):
         MnnOr(tmp_path)
+
+
+def test_what_trees_were_trained_on_counts_too(tmp_path: Path) -> None:
+    from hpbench.mnn.or_config import CascadeConfig
+    from hpbench.mnn.or_file import network_fingerprint, save_cascade
+    from hpbench.mnn.or_trees import Cascade
+
+    save_weights(tmp_path / "best.safetensors", lively(), {"trained_on": ["heads"]})
+    cascade = Cascade(CascadeConfig(), TINY.scheme, [], network_fingerprint(lively()))
+    for stated, together in (
+        ({}, ("heads",)),
+        ({"trained_on": ["heads:test", "heads", "cofw:train"]}, ("cofw:train", "heads", "heads:test")),
+    ):
+        save_cascade(tmp_path / "trees.safetensors", cascade, **stated)
+        assert MnnOr(tmp_path).trained_on == together
+        assert Mnn(tmp_path).trained_on == MnnEncoder(tmp_path).trained_on == ("heads",)
 
 
 # ------------------------------------------------------------------------------------------------ the command line

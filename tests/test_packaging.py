@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOG = ("baselines", "datasets")
-CODE = {".py", ".csv", ".toml"}
+CODE = {".py", ".csv", ".toml", ".html", ".css", ".js"}
 CONTENT = {".toml", ".md", ".txt", ".json", ".npz", ".csv", ".zip", ".safetensors"}
 MADE = {".venv", "build", "demo", "dist", "hpbench-out"}
 

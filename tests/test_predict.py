@@ -249,9 +249,9 @@ def test_parts_of_another_run_are_not_mixed_in(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
     with pytest.raises(RunStoppedError):
         run(MeanColour(), samples_of(16, f008=b""), tmp_path, max_failures=0)
-    with pytest.raises(InputError, match=r"unfinished run with another batch_size \(4, now 5\)"):
+    with pytest.raises(InputError, match=r"unfinished run, of which batch_size is 4 and not 5"):
         run(MeanColour(), samples_of(16), tmp_path, batch_size=5)
-    with pytest.raises(InputError, match="another weights"):
+    with pytest.raises(InputError, match="of which weights is"):
         run(MeanColour(), samples_of(16), tmp_path, settings={"model": "mean-colour", "weights": "other"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +15,7 @@ from hpbench.catalog import protocol_named
 from hpbench.leaderboard import Board, boards, collect_found
 from hpbench.metrics.paired import holm, paired_means
 from hpbench.records import ModelFacts, Record
+from hpbench.report.figures import hardware_of
 from hpbench.report.tables import boards_text
 
 MAE = "mae(convention=300w-lp)"
@@ -61,14 +63,31 @@ def test_rank_intervals_are_what_pair_by_pair_says(tmp_path: Path) -> None:
     assert board.lead is not None and not board.lead.real and board.lead.pairs == 15 and board.lead.difference > 0
     text = boards_text([board], "table", 200)
     assert "the lead may be chance" in text and "1 (1–3)" in text and "(a–b) after a rank" in text
+    beyond = board.lead_beyond_ties
+    assert beyond is not None and beyond.real and (beyond.first, beyond.second) == (names[0], names[3])
+    assert beyond.difference == pytest.approx(by_name[names[3]].mean() - by_name[names[0]].mean())
+    found = paired_means(by_name[names[3]], by_name[names[0]])
+    assert (beyond.low, beyond.high) == pytest.approx((found.low, found.high)) and beyond.p <= 0.05 < board.lead.p
+    told = " ".join(text.split())
+    assert f"{names[0]} and {names[1]} are level: 0.0" in told and told.count(", which is real.") == 1
+    assert f"level with them: {names[2]}. {names[0]} leads {names[3]} by " in told
+    data = json.loads(boards_text([board], "json"))[0]
+    assert (data["lead"]["second"], data["lead_beyond_ties"]["second"]) == (names[1], names[3])
 
 
 def test_nobody_leads_by_rounding(tmp_path: Path) -> None:
     (errors,) = some_errors((1.0,))
     write(tmp_path, "a", errors)
     write(tmp_path, "b", errors + 1e-7)
-    text = boards_text([board_of(tmp_path)[0]], "markdown")
+    board = board_of(tmp_path)[0]
+    text = boards_text([board], "markdown")
     assert "a and b are equal to the last digit shown" in text and "leads" not in text.replace("nobody leads", "")
+    assert board.lead is not None and board.lead.real and board.lead.invisible, "a constant shift is no chance, and nobody sees it"
+    for name, shift in (("c", 2e-7), ("d", 1.0)):
+        write(tmp_path, name, errors + shift)
+    board = board_of(tmp_path)[0]
+    assert board.lead_beyond_ties is not None and board.lead_beyond_ties.second == "d", "c is worse by nothing that is shown"
+    assert "nobody leads. a leads d by 1.00 deg" in boards_text([board], "markdown")
 
 
 def test_a_real_lead_is_said_to_be_one(tmp_path: Path) -> None:
@@ -77,7 +96,7 @@ def test_a_real_lead_is_said_to_be_one(tmp_path: Path) -> None:
     write(tmp_path, "b", second)
     (board, _) = board_of(tmp_path)
     lead = board.lead
-    assert lead is not None and lead.real and lead.first == "a" and lead.p < 1e-9
+    assert lead is not None and lead.real and lead.first == "a" and lead.p < 1e-9 and board.lead_beyond_ties is None
     assert lead.difference == pytest.approx(second.mean() - first.mean())
     assert lead.low is not None and lead.high is not None and 0 < lead.low < lead.difference < lead.high
     found = paired_means(second, first)
@@ -167,6 +186,18 @@ def test_speed_size_and_hardware(tmp_path: Path) -> None:
     assert "images/s: device cpu, x86_64, 2 CPUs." in boards_text([board], "markdown")
     (board,), _ = boards([timed("a", 2), timed("b", 8)])
     assert "unlike machines do not compare" in boards_text([board], "markdown")
+
+
+def test_auto_names_no_device() -> None:
+    """What was asked for is not where a model ran: boards and figures say that it is not stated."""
+    record = a_record("a", 2.0, timing={"images_per_s": 50.0, "device": "auto"}, environment={"machine": "x86_64", "cpus": 2})
+    stated = replace(record, model=ModelFacts("b"), timing={"images_per_s": 60.0, "device": "cpu"})
+    (board,), _ = boards([record, stated])
+    assert [row.speed.device for row in board.rows if row.speed] == ["", "cpu"]
+    text = boards_text([board], "markdown")
+    assert "a: device not stated, x86_64, 2 CPUs; b: device cpu, x86_64, 2 CPUs" in text and "auto" not in text
+    assert [hardware_of(r) for r in (record, stated)] == [row.speed.machine for row in board.rows if row.speed]
+    assert hardware_of(a_record("c", 1.0)) == "" and hardware_of(replace(stated, environment={}, timing={"images_per_s": 1.0})) != ""
 
 
 # ------------------------------------------------------------------------------------------------- groups of people

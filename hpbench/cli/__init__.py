@@ -26,6 +26,8 @@ _COMMANDS = {  # name -> (module, one line of help): the help page imports nothi
     "leaderboard": ("leaderboard", "Rank records on boards."),
     "compare": ("compare", "Compare two records face by face."),
     "gate": ("gate", "Fail if records are worse than a reference."),
+    "report": ("report", "Boards, figures and published values as pages or a site."),
+    "gallery": ("gallery", "Draw the faces that a model did worst on."),
     "datasets": ("datasets", "The datasets: list, show, check."),
     "models": ("models", "The models: list, show, export."),
     "protocols": ("protocols", "The protocols: list, show."),

@@ -10,6 +10,7 @@ from .common import remark, terminal_width
 
 __all__ = ["leaderboard"]
 
+_FORMATS = ["table", "markdown", "latex", "csv", "json", "model-index", "results"]
 _MOST_REMARKS = 8
 
 
@@ -17,7 +18,7 @@ _MOST_REMARKS = 8
 @click.argument("records", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-d", "--dataset", default="", help="Only boards of this dataset.")
 @click.option("--protocol", default="", metavar="P", help="Only the board of this protocol.")
-@click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table", show_default=True)
+@click.option("--format", "style", type=click.Choice(_FORMATS), default="table", show_default=True)
 @click.option("--published/--no-published", default=True, help="Published values beside the measured ones, never ranked.  [default: with]")
 @click.option("--against", default="", metavar="MODEL", help="Compare published values with this model's.  [default: the first of a board]")
 @click.option("--intervals/--no-intervals", default=True, help="LaTeX with or without the main metric's interval.  [default: with]")
@@ -32,16 +33,21 @@ def leaderboard(
 
     \b
     hpbench leaderboard hpbench-out -d aflw2000 --format markdown
+    hpbench leaderboard hpbench-out/my-model --format model-index
+
+    model-index is the metadata of one model's card on Hugging Face, of its ranked records; results a neutral JSON file of all records
+    shown (docs/submit.md).
     """
     from ..catalog.published import published_rows
     from ..leaderboard import boards, collect_found
     from ..report.overview import overview_text
     from ..report.tables import boards_text
 
-    if at_a_glance and style in ("latex", "csv"):
+    if at_a_glance and style not in ("table", "markdown", "json"):
         raise click.UsageError(f"--overview has no --format {style}: take table, markdown or json.")
     found, remarks = collect_found(records)
-    built, more = boards(found, dataset, protocol, published=published_rows() if published else (), against=against)
+    measured_alone = not published or style in ("model-index", "results")
+    built, more = boards(found, dataset, protocol, published=() if measured_alone else published_rows(), against=against)
     if records and not dataset and not protocol:
         built = [board for board in built if board.rows]
     told = [*remarks, *more]
@@ -54,5 +60,5 @@ def leaderboard(
         remark(f"no records to show{of}: give files or folders of records.")
     if at_a_glance:
         click.echo(overview_text(built, style))  # type: ignore[arg-type]
-    elif built or style in ("json", "csv"):
+    elif built or style not in ("table", "markdown", "latex"):
         click.echo(boards_text(built, style, terminal_width(), intervals=intervals))  # type: ignore[arg-type]

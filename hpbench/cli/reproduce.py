@@ -8,6 +8,7 @@ import click
 
 from .common import remark
 from .train import settings_options, settings_tables
+from .train_or import MINUTES
 
 __all__ = ["reproduce"]
 
@@ -22,13 +23,13 @@ def reproduce() -> None:
 @click.option("--recipe", "recipes", multiple=True, metavar="NAME", help="Only this model of the paper; repeats. Default: all that can be.")
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("hpbench-out/mnn-paper"), show_default=True)
 @settings_options
-@click.option("--time-limit", type=float, metavar="MIN", help="Minutes of training in all; the same command goes on.")
+@click.option("--time-limit", type=MINUTES, metavar="MIN", help="Minutes of training in all; the same command goes on.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 def mnn(
     data: tuple[Path, ...], recipes: tuple[str, ...], out: Path, config_path: Path | None, settings: tuple[str, ...],
     time_limit: float | None, device: str,
 ) -> None:  # fmt: skip
-    """The MNN paper (Valle, Buenaposada and Baumela, TPAMI 2021), by somebody who owns its datasets.
+    """The MNN paper (Valle, Buenaposada and Baumela, TPAMI 2020), by somebody who owns its datasets.
 
     \b
     hpbench reproduce mnn --data sets -o mnn-paper --time-limit 600

@@ -34,7 +34,7 @@ __all__ = ["run"]
 @click.option("--device", default="auto", show_default=True, help="Device for models that choose: auto, cpu, cuda.")
 @click.option("--batch-size", type=int, metavar="N", help="Faces per call. Default: the model's.")
 @click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: up to 4.")
-@click.option("--limit", type=int, metavar="N", help="Only the first N faces; the records are marked partial.")
+@click.option("--limit", type=int, metavar="N", help="Only the first N faces of a split; the records are marked partial.")
 @click.option("--max-failures", type=int, metavar="N", help="Stop when more faces fail. Default: never.")
 @mix_schemes_option
 @metric_option

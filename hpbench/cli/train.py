@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .train_or import mnn_or
+from .train_or import MINUTES, mnn_or
 
 __all__ = ["settings_options", "settings_tables", "train"]
 
@@ -42,7 +44,7 @@ train.add_command(mnn_or)
 @settings_options
 @click.option("--start", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Weights of another training to start from.")
 @click.option("--epochs", type=int, help="In all, instead of the settings' number.")
-@click.option("--time-limit", type=float, metavar="MIN", help="Minutes; then a checkpoint, and the same command goes on.")
+@click.option("--time-limit", type=MINUTES, metavar="MIN", help="Minutes; then a checkpoint, and the same command goes on.")
 @click.option("--seed", type=int, help="Instead of the settings' seed.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 @click.option("--allow-test-data", is_flag=True, help="Train on what a protocol tests on; the weights say so.")
@@ -103,19 +105,25 @@ def mnn(
         raise InputError("training needs PyTorch: pip install 'hpbench[mnn]'.") from None
     if device not in ("auto", "cpu") and not torch.cuda.is_available():
         raise InputError(f"--device {device}: PyTorch sees no GPU here.")
-    from ..mnn.checkpoint import BEST
+    from ..locked import locked
+    from ..mnn.checkpoint import BEST, check_writable
     from ..mnn.curves import tensorboard
     from ..mnn.train import train as train_mnn
     from ..mnn.train import try_one_step
 
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes
+    if out is not None and not dry_run and first:
+        check_writable(out)
     sources = [open_source(f, config.network.scheme) for f in found]
     if out is None or dry_run:
         row = try_one_step(config, sources, device=device)
         losses = ", ".join(f"{name[6:]} {value:.3f}" for name, value in row.items() if name.startswith("train_"))
         click.echo(f"# one step: {losses}; {row['faces_per_s']:.1f} faces/s; nothing is kept")
         return
-    train_mnn(
-        config, sources, out, device=device, time_limit_min=time_limit, trained_on=[t for f in found for t in f.trained_on],
-        start_from=start, follow=tensorboard(out) if board else None,
-    )  # fmt: skip
-    click.echo(out / BEST)
+    with locked(out, "a training") if first else nullcontext():
+        train_mnn(
+            config, sources, out, device=device, time_limit_min=time_limit, trained_on=[t for f in found for t in f.trained_on],
+            start_from=start, follow=tensorboard(out) if board else None,
+        )  # fmt: skip
+    if (out / BEST).exists():  # not where the time was up before the first epoch's end
+        click.echo(out / BEST)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..catalog import protocol_named
 from ..errors import HpbenchError, InputError
-from ..evaluate import members_of
+from ..evaluate import in_subset
 from ..kept import data_of
 from ..readers import Dataset
 from .pairs import Pair, Side
@@ -33,7 +33,7 @@ def subset_members(side: Side, source: Dataset) -> Members | None:
     if not side.record.partial and truth.content_sha256() != side.record.truth_sha256:
         return None
     kept = truth.take(rows)
-    return {s.name: members_of(s, kept) for s in protocol.subsets if s.attribute in kept.attributes}
+    return {s.name: in_subset(s, kept) for s in protocol.subsets if s.attribute in kept.attributes}
 
 
 def labels_of(pairs: Sequence[Pair], data: Sequence[Path] = ()) -> dict[str, Members]:

@@ -1,8 +1,8 @@
 """Boards: records ranked by what was measured, published values beside them, and what the order is worth."""
 
 from ..beside import FoundRecord, collect_found, collect_records
-from .build import boards
-from .model import Board, Gap, Lead, PublishedEntry, PublishedLine, Row, Speed, find_score
+from .build import boards, speed_of
+from .model import Board, Gap, Lead, PublishedEntry, PublishedLine, Row, Speed, decimals_of, find_score
 from .overview import Grid, OverviewLine, grid, overview
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "boards",
     "collect_found",
     "collect_records",
+    "decimals_of",
     "find_score",
     "grid",
     "overview",
+    "speed_of",
 ]

@@ -21,12 +21,13 @@ from ..catalog.label_agreement import LabelAgreement, label_agreement
 from ..catalog.published import PublishedRow, Work, published_works
 from ..errors import InputError, did_you_mean
 from ..records import Record
+from ..submissions import level_of
 from .fairness import gaps_of
 from .model import Board, Row, Speed
 from .published_lines import Claims, published_by_protocol, published_lines
 from .standings import standings_of
 
-__all__ = ["boards"]
+__all__ = ["boards", "speed_of"]
 
 _GUESS = re.compile(r": ([^:?]{1,60}\?)")  # what `hpbench.obstacles.suspicions` takes predictions for: "...: radians? ..."
 
@@ -174,14 +175,14 @@ def _board(protocol: Protocol, found: list[FoundRecord], claims: Claims, facts: 
             rank = previous.rank if previous is not None and tied else len(rows) + 1
         rows.append(_row(item, rank, protocol, facts))
     notes: tuple[str, ...] = ()
-    lead = None
+    lead = beyond = None
     if len({row.record.truth_sha256 for row in rows if row.rank is not None}) > 1:
         # the same protocol on labels that differ: not one ranking, whoever is right
         rows = [replace(row, rank=None, marks=(*row.marks, "labels differ")) if row.rank is not None else row for row in rows]
         notes = ("no ranks: the records were scored with labels that differ",)
     else:
         standings = standings_of(protocol, rows, [errors for _, errors in read])
-        rows, lead, notes = list(standings.rows), standings.lead, standings.notes
+        rows, lead, beyond, notes = list(standings.rows), standings.lead, standings.lead_beyond_ties, standings.notes
     compared = next((row for row in rows if (_is_called(row, against) if against else row.rank is not None)), None)
     board = Board(
         protocol=protocol,
@@ -190,6 +191,7 @@ def _board(protocol: Protocol, found: list[FoundRecord], claims: Claims, facts: 
         published=published_lines(protocol, claims, facts.works, compared),
         against=compared,
         lead=lead,
+        lead_beyond_ties=beyond,
         notes=notes,
         agreement=tuple(line for line in facts.agreement if line.protocol_id == protocol.id),
         gaps=tuple(gap for row in rows for gap in gaps_of(protocol, row)),
@@ -210,20 +212,24 @@ def _row(item: FoundRecord, rank: int | None, protocol: Protocol, facts: _Facts)
         marks=_marks(record, facts.saw_test_images(record, protocol)),
         title=record.model.called(card.title if card else record.model.name),
         parameters=card.parameters if card else None,
-        speed=_speed(record),
+        speed=speed_of(record),
         path=item.path,
+        level=level_of(item.path.absolute()) if item.path is not None else None,
     )
 
 
-def _speed(record: Record) -> Speed | None:
+def speed_of(record: Record) -> Speed | None:
+    """How fast a record's model ran and on what; None where it does not say how fast."""
     timing = record.timing or {}
     found = timing.get("images_per_s")
     if not isinstance(found, (int, float)) or isinstance(found, bool):
         return None
     environment = record.environment
-    machine, cpus = environment.get("machine"), environment.get("cpus")
-    hardware = ", ".join(filter(None, [str(machine or ""), f"{cpus} CPUs" if cpus else ""]))
-    return Speed(float(found), str(timing.get("device") or ""), hardware)
+    device = str(timing.get("device") or "")
+    named = [environment.get("gpu") if device.startswith("cuda") else None, environment.get("processor"), environment.get("machine")]
+    cpus = environment.get("cpus")
+    hardware = ", ".join([*(str(name) for name in named if name), *([f"{cpus} CPUs"] * bool(cpus))])
+    return Speed(float(found), "" if device == "auto" else device, hardware)
 
 
 def _marks(record: Record, saw_test_images: bool) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..catalog import Protocol
 from ..catalog.label_agreement import LabelAgreement
@@ -13,16 +13,31 @@ from ..catalog.published import PublishedRow, Work
 from ..metrics import parse_metric
 from ..records import Record, Score
 
-__all__ = ["Board", "Gap", "Lead", "PublishedEntry", "PublishedLine", "Row", "Speed", "find_score"]
+if TYPE_CHECKING:
+    from ..submissions import Level
+__all__ = ["Board", "Gap", "Lead", "PublishedEntry", "PublishedLine", "Row", "Speed", "decimals_of", "find_score", "is_invisible"]
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a model ran; two speeds compare where `device` and `hardware` are the same, and even then by rule of thumb."""
+    """How fast a model ran; two speeds compare where `machine` is the same, and even then by rule of thumb.
+
+    Attributes
+    ----------
+    device : str
+        Where the model ran: ``cpu``, ``cuda``; "" where the record does not say (``auto``: the model does not tell).
+    hardware : str
+        "" where the record does not say.
+    """
 
     images_per_s: float
     device: str
     hardware: str
+
+    @property
+    def machine(self) -> str:
+        """Device and hardware in words; "" where the record names neither."""
+        return ", ".join(filter(None, [f"device {self.device or 'not stated'}", self.hardware])) if self.device or self.hardware else ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,8 @@ class Row:
         tests over the faces, Holm's correction over all pairs of the board).  None where the errors of its faces are not there.
     group : int or None
         Counted from 1: a group is its first model and all that follow and are not significantly worse than that one.
+    level : {"self-reported", "re-scored", "run here"} or None
+        Who says so (`hpbench.submissions.level_of`); None for output that nobody submitted.
     """
 
     rank: int | None
@@ -56,6 +73,7 @@ class Row:
     best_rank: int | None = None
     worst_rank: int | None = None
     group: int | None = None
+    level: Level | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,7 @@ class PublishedLine:
 
 @dataclass(frozen=True)
 class Lead:
-    """The first two of a board, compared.
+    """The first of a board, compared with another.
 
     Attributes
     ----------
@@ -139,6 +157,11 @@ class Lead:
     real: bool
     minimum_detectable: float | None
     clusters: int
+
+    @property
+    def invisible(self) -> bool:
+        """Nothing of the difference is left at the digits that are shown: nobody leads by it, however small p."""
+        return is_invisible(self.difference, self.unit)
 
 
 @dataclass(frozen=True)
@@ -185,6 +208,9 @@ class Board:
     against : Row or None
         What published values are compared with.
     lead : Lead or None
+        Over the second.
+    lead_beyond_ties : Lead or None
+        Where the first does not lead the second: its lead over the first row that it does lead.
     notes : tuple of str
         Why there are no rank intervals, or not for all.
     agreement : tuple of LabelAgreement
@@ -198,6 +224,7 @@ class Board:
     published: tuple[PublishedLine, ...] = ()
     against: Row | None = None
     lead: Lead | None = None
+    lead_beyond_ties: Lead | None = None
     notes: tuple[str, ...] = ()
     agreement: tuple[LabelAgreement, ...] = ()
     gaps: tuple[Gap, ...] = ()
@@ -214,6 +241,16 @@ class Board:
 
     def published_on(self, subset: str = "all") -> tuple[PublishedLine, ...]:
         return tuple(line for line in self.published if line.subset == subset)
+
+
+def decimals_of(unit: str) -> int:
+    """As many as are shown of a value in this unit: two, four of a share of one."""
+    return 4 if unit == "1" else 2
+
+
+def is_invisible(difference: float, unit: str) -> bool:
+    """Whether a difference is 0 at the digits that are shown."""
+    return round(abs(difference), decimals_of(unit)) == 0
 
 
 def find_score(record: Record, metric: str, subset: str = "all") -> Score | None:

@@ -16,7 +16,7 @@ from ..metrics.all_pairs import AllPairs, all_pairs
 from ..metrics.estimators import Estimator
 from ..metrics.paired import paired_difference
 from ..metrics.statistics import LEVEL
-from .model import Lead, Row
+from .model import Lead, Row, is_invisible
 
 __all__ = ["Standings", "standings_of"]
 
@@ -30,6 +30,7 @@ class Standings:
     rows: tuple[Row, ...]
     lead: Lead | None
     notes: tuple[str, ...]
+    lead_beyond_ties: Lead | None = None
 
 
 def standings_of(protocol: Protocol, rows: Sequence[Row], errors: Sequence[Errors | None]) -> Standings:
@@ -70,10 +71,16 @@ def standings_of(protocol: Protocol, rows: Sequence[Row], errors: Sequence[Error
         return Standings(tuple(rows), None, (*notes, f"no rank intervals: {error}"))
     better = rows[have[0]].record.main.higher_is_better
     made = _with_intervals(rows, ranked, have, pairs, higher_is_better=better)
-    lead = None
-    if have[:2] == ranked[:2]:
-        lead = _lead(made[have[0]], made[have[1]], [found[i] for i in have[:2]], clusters, pairs)
-    return Standings(tuple(made), lead, tuple(notes))
+    if have[:2] != ranked[:2]:
+        return Standings(tuple(made), None, tuple(notes))
+
+    def lead_over(place: int) -> Lead:
+        return _lead(made[have[0]], made[have[place]], [found[have[0]], found[have[place]]], clusters, pairs, place)
+
+    unit = rows[have[0]].record.main.unit
+    shown = [not is_invisible(float(difference), unit) for difference in pairs.difference[0]]
+    clear = next((place for place in range(1, len(have)) if pairs.p_holm[0, place] <= _ALPHA and shown[place]), 1)
+    return Standings(tuple(made), lead_over(1), tuple(notes), lead_over(clear) if clear > 1 else None)
 
 
 def _with_intervals(
@@ -91,13 +98,14 @@ def _with_intervals(
     return made
 
 
-def _lead(first: Row, second: Row, estimators: Sequence[Estimator], clusters: npt.NDArray[Any] | None, pairs: AllPairs) -> Lead:
+def _lead(first: Row, second: Row, estimators: Sequence[Estimator], clusters: npt.NDArray[Any] | None, pairs: AllPairs, place: int) -> Lead:
+    """The first against the one at `place` of those compared."""
     found = paired_difference(estimators[0], estimators[1], clusters)
     main = first.record.main
     sign = 1.0 if main.higher_is_better else -1.0
     ends = sorted(sign * end for end in (found.low, found.high) if end is not None)
     low, high = ends if ends else (None, None)
-    p = float(pairs.p_holm[0, 1])
+    p = float(pairs.p_holm[0, place])
     return Lead(
         first=first.title,
         second=second.title,

@@ -41,6 +41,7 @@ Array = npt.NDArray[np.float64]
 
 _EXACT = 20_000
 _ROUNDING = 1e-12  # of the sum of sizes
+_FOR_AN_ERROR = 500  # resamples: a standard error to 3 % of itself
 _AT_ONCE = 1_000_000  # swaps times units, or times pairs
 
 
@@ -159,7 +160,7 @@ def _of_resamples(
     if units < 2:
         return np.ones(len(one))
     jackknife = units < FEW
-    drawn = np.stack([left_out(e) for e in estimators] if jackknife else resampled(estimators, resamples, seed)[0])
+    drawn = np.stack([left_out(e) for e in estimators] if jackknife else resampled(estimators, min(resamples, _FOR_AN_ERROR), seed)[0])
     centre = points if jackknife else np.nanmean(drawn, axis=1)
     # the jackknife sums squares where resamples average them
     scale = np.sqrt(units - 1) if jackknife else np.sqrt(units / (units - 1))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -23,11 +24,13 @@ import torch
 from ..atomic import atomic_path, write_atomic
 from ..checked import build
 from ..errors import InputError
+from .losses import TASKS
 from .network import Network, NetworkConfig
 
 __all__ = [
     "BEST",
     "FACTS_KEY",
+    "check_writable",
     "load_network",
     "load_training",
     "metadata_of",
@@ -44,7 +47,18 @@ BEST = "best.safetensors"
 FACTS_KEY = "hpbench.mnn.training"
 
 _STATE, _KEY = "training.pt", "hpbench.mnn"
-_MAX_INPUT_PX = 1024  # more is no crop of a face, and would fill the memory
+_KINDS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_writable(folder: Path) -> None:
+    """`InputError` where no file can be written into a folder, or the folder not be made; nothing is left of the attempt."""
+    new = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+    probe = folder / ".writable"
+    write_atomic(probe, "")
+    with suppress(OSError):  # another process may have come in between
+        probe.unlink()
+        for path in new:
+            path.rmdir()
 
 
 def save_weights(path: Path, network: Network, facts: Mapping[str, Any] | None = None) -> None:
@@ -115,8 +129,8 @@ def start(network: Network, path: Path) -> tuple[dict[str, Any], str]:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     given = network_of(data, str(path))
     if given.config != network.config:
-        different = [k for k, v in asdict(given.config).items() if v != getattr(network.config, k)]
-        raise InputError(f"{path}: weights of another network ({', '.join(different)} differ): give the settings it was trained with.")
+        there = [f"{k} = {json.dumps(v)}" for k, v in asdict(given.config).items() if v != getattr(network.config, k)]
+        raise InputError(f"{path}: weights of another network: give its settings ({', '.join(there)}, of the table network).")
     network.load_state_dict(given.state_dict())
     return training_facts(data, str(path)), hashlib.sha256(data).hexdigest()
 
@@ -144,14 +158,17 @@ def network_of(data: bytes, where: str, *, encoder_only: bool = False) -> Networ
     try:
         tensors = load(data)
         config = build(NetworkConfig, json.loads(metadata_of(data)[_KEY]), f"{where}: its settings")
-        if config.input_px > _MAX_INPUT_PX or config.blocks * config.stages > len(tensors):
-            raise ValueError("its settings are of a larger network")
         with torch.device("meta"):  # takes no memory, whatever the settings ask for
             shapes = {name: tensor.shape for name, tensor in Network(config).state_dict().items()}
         if wrong := sorted(name for name in shapes.keys() | tensors if name not in tensors or shapes.get(name) != tensors[name].shape):
             raise ValueError(f"{wrong[0]} and {len(wrong) - 1} others do not fit its settings")
+        for name, tensor in tensors.items():
+            if tensor.dtype not in ((torch.int64,) if name.endswith("num_batches_tracked") else _KINDS):
+                raise ValueError(f"{name} is of the kind {tensor.dtype}")
         network = Network(replace(config, dense=config.dense and not encoder_only))
         network.load_state_dict({name: tensors[name] for name in network.state_dict()})
+    except InputError as error:  # settings out of their ranges do not say whose they are
+        raise InputError(str(error) if str(error).startswith(where) else f"{where}: its settings: {error}") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecursionError) as error:
         raise InputError(f"{where}: not weights of this network: another file, or truncated? ({str(error)[:100]})") from None
     for name, tensor in network.state_dict().items():
@@ -193,16 +210,30 @@ def load_training(folder: Path, network: Network, optimiser: Any, settings: dict
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["settings"] != settings:
-            different = sorted(k for k in settings | state["settings"] if settings.get(k) != state["settings"].get(k))
+        there = {"data": settings.get("data")} | state["settings"]  # older checkpoints do not say which data
+        if there != settings:
+            different = sorted(k for k in settings | there if settings.get(k) != there.get(k))
             raise InputError(
-                f"{folder}: the training there has other settings ({', '.join(different)}): another --out, or the same settings."
+                f"{folder}: the training there has other settings ({', '.join(different)}): another --out, or the same settings and data."
             )
+        progress = _checked(state["progress"])
         network.load_state_dict(load_file(folder / state["weights"]))
         optimiser.load_state_dict(state["optimiser"])
     except InputError:
         raise
     except Exception as error:  # zip, pickle, tensors: half a dozen kinds for damaged files
         raise InputError(f"{path}: the training there cannot be read: damaged? ({str(error)[:100]})") from None
-    progress: dict[str, Any] = state["progress"]
     return progress
+
+
+def _checked(progress: Any) -> dict[str, Any]:
+    """A training's progress; KeyError, TypeError or ValueError for what is none."""
+    number = (int, float)
+    kinds: dict[str, Any] = {"step": int, "learning_rate": number, "best": (*number, type(None)), "waited": int}
+    kinds |= {"sums": list, "history": list}
+    sound = all(isinstance(progress[name], kind) for name, kind in kinds.items()) and progress["step"] >= 0
+    sound = sound and len(progress["sums"]) == len(TASKS) and all(isinstance(s, number) for s in progress["sums"])
+    sound = sound and all({"epoch", "step", "stage"} <= row.keys() for row in progress["history"])
+    if not (sound and all(isinstance(t, str) for t in progress.get("trained_on", []))):
+        raise ValueError("its progress is none")
+    return dict(progress)

@@ -12,11 +12,13 @@ from typing import Literal
 from ..errors import InputError
 from ..landmarks import scheme_named
 
-__all__ = ["READ_RADIUS_PX", "AugmentConfig", "LossConfig", "NetworkConfig", "TrainConfig"]
+__all__ = ["MAX_INPUT_PX", "MAX_WIDTH", "READ_RADIUS_PX", "AugmentConfig", "LossConfig", "NetworkConfig", "TrainConfig"]
 
 # Landmarks are read as the mean place this near to the highest pixel of their map; on heads/test by the shipped network the NME is
 # 3.65 % at 0 (the paper's), 3.34 at 2, 3.23 at 4
 READ_RADIUS_PX = 4
+
+MAX_INPUT_PX, MAX_WIDTH = 1024, 4096  # more is no crop of a face, and no network for one: it would fill the memory
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,14 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         scheme_named(self.scheme)
-        if self.input_px < 4 or self.input_px & (self.input_px - 1):
-            raise InputError(f"network: input_px {self.input_px} is no power of two from 4 on.")
-        if self.blocks < 1 or self.bottleneck < 1:
-            raise InputError(f"network: blocks ({self.blocks}) and bottleneck ({self.bottleneck}) must be 1 or more.")
-        if not self.widths or len(self.widths) > self.stages or any(w < self.bottleneck or w % self.bottleneck for w in self.widths):
+        if not 4 <= self.input_px <= MAX_INPUT_PX or self.input_px & (self.input_px - 1):
+            raise InputError(f"network: input_px {self.input_px} is no power of two from 4 to {MAX_INPUT_PX}.")
+        if not 1 <= self.blocks <= 16 or self.bottleneck < 1:
+            raise InputError(f"network: blocks ({self.blocks}) must be from 1 to 16 and bottleneck ({self.bottleneck}) 1 or more.")
+        if not 1 <= len(self.widths) <= self.stages or any(not 1 <= w <= MAX_WIDTH or w % self.bottleneck for w in self.widths):
             raise InputError(
-                f"network: widths {list(self.widths)}: at {self.input_px} px it takes 1 to {self.stages} multiples of {self.bottleneck}."
+                f"network: widths {list(self.widths)}: at {self.input_px} px it takes 1 to {self.stages} multiples of {self.bottleneck} "
+                f"up to {MAX_WIDTH}."
             )
 
     @property
@@ -188,6 +191,9 @@ class TrainConfig:
         for name in ("pretrain_epochs", "steps_per_epoch", "validation_faces", "workers", "threads", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"training: {name} {getattr(self, name)} is below 0.")
+        for name, greatest in (("accumulate", 10_000), ("workers", 256), ("threads", 256), ("seed", 2**63 - 1)):
+            if getattr(self, name) > greatest:
+                raise InputError(f"training: {name} must be at most {greatest}.")
         if self.batch_size < 2:
             raise InputError("training: batch_size 1 leaves batch normalisation nothing to average at one pixel: take 2 or more.")
         if not 0 < self.validation_share < 1 or self.learning_rate <= 0:

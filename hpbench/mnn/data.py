@@ -7,6 +7,7 @@ Imports PyTorch: import this module inside functions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
@@ -25,7 +26,7 @@ from .config import TrainConfig
 from .crops import box_crops, cut, to_crop
 from .targets import FaceLabels, Targets, labels_of_faces, labels_of_heads, targets
 
-__all__ = ["Batch", "HeadShards", "ReaderFaces", "Source", "Split", "load_batches", "split_faces"]
+__all__ = ["Batch", "HeadShards", "ReaderFaces", "Source", "Split", "data_sha256", "load_batches", "split_faces"]
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +44,7 @@ class HeadShards:
     """Rendered heads; see `hpbench.heads.stream.PackedHeads`."""
 
     def __init__(self, heads: PackedHeads, scheme: str) -> None:
-        self._heads, self.labels = heads, labels_of_heads(heads.labels, scheme)
+        self._heads, self.labels = heads, labels_of_heads(heads.labels, scheme, heads.sample_id)
 
     def image(self, index: int) -> Array:
         """See `Source.image`."""
@@ -109,6 +110,7 @@ class ReaderFaces:
         else:
             raise InputError(f"{dataset.card.id}: its poses are not relative to the ray through the box centre: train on derived ones.")
         self.labels = labels_of_faces(faces, scheme, rotation)
+        self.labels = replace(self.labels, person=np.char.add(f"{dataset.card.id} ", self.labels.person))
         self._images = [samples[i].image for i in good]
 
     def image(self, index: int) -> Array:
@@ -143,17 +145,30 @@ class Split(NamedTuple):
 
 def split_faces(sources: Sequence[Source], config: TrainConfig) -> Split:
     """Persons dealt out by the seed, so that nobody is in both parts; all faces numbered through the sources."""
-    person = np.concatenate([np.char.add(f"{i} ", source.labels.person.astype(str)) for i, source in enumerate(sources)])
-    names, member = np.unique(person, return_inverse=True)
-    shuffled = np.random.default_rng([config.seed, 0]).permutation(len(names))
-    held_out = np.zeros(len(names), dtype=bool)
-    held_out[shuffled[: max(1, round(config.validation_share * len(names)))]] = True
+    person = np.concatenate([source.labels.person.astype(str) for source in sources])
+    _, first, member = np.unique(person, return_index=True, return_inverse=True)
+    # in the order of the names that persons once had, by source and heads by number: older trainings go on with the split they began with
+    once = [np.arange(len(s.labels)) if isinstance(s, HeadShards) else s.labels.person for s in sources]
+    order = np.concatenate([np.char.add(f"{i} ", names.astype(str)) for i, names in enumerate(once)])
+    shuffled = np.argsort(order[first], kind="stable")[np.random.default_rng([config.seed, 0]).permutation(len(first))]
+    held_out = np.zeros(len(first), dtype=bool)
+    held_out[shuffled[: max(1, round(config.validation_share * len(first)))]] = True
     training, validation = np.flatnonzero(~held_out[member]), np.flatnonzero(held_out[member])
     if len(training) < config.batch_size:
         raise InputError(f"{len(person)} faces leave {len(training)} to train on, less than a batch of {config.batch_size}.")
     if config.validation_faces:
         validation = np.random.default_rng([config.seed, 1]).permutation(validation)[: config.validation_faces]
     return Split(training, np.sort(validation))
+
+
+def data_sha256(sources: Sequence[Source]) -> str:
+    """SHA-256 of all persons, boxes and landmarks, in their order: whether a training goes on with the data it began with."""
+    digest = hashlib.sha256()
+    for labels in (source.labels for source in sources):
+        digest.update("\n".join(labels.person.astype(str)).encode("utf-8", "surrogatepass"))
+        for array in (labels.box_xyxy_px, labels.landmarks_px):
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 class _Faces(torch.utils.data.Dataset):

@@ -83,6 +83,8 @@ class CascadeConfig:
         for name in ("faces", "validation_faces", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"cascade: {name} {getattr(self, name)} is below 0.")
+        if self.seed >= 2**63:
+            raise InputError(f"cascade: seed must be at most {2**63 - 1}.")
         for name in ("shrinkage", "subsample", "power"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"cascade: {name} {getattr(self, name)} must be above 0 and at most 1.")

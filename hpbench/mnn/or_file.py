@@ -107,6 +107,9 @@ def _read(source: Path | bytes, network: Network | None) -> tuple[Cascade, dict[
         notes = dict(header["notes"])
         if not (isinstance(scheme, str) and isinstance(sha256, str) and isinstance(count, int) and 0 <= count <= config.stages):
             raise ValueError("its header is damaged")
+        stated = notes.get("trained_on", [])
+        if not isinstance(stated, list) or not all(isinstance(t, str) and t.isprintable() for t in stated):
+            raise ValueError("what it says that it was trained on is no list of names")
         if face != MEAN_FACE_VERSION:
             raise InputError(f"{where}: its trees start from the mean face {face!r:.40}, this version's is {MEAN_FACE_VERSION}.")
         if set(tensors) != {f"{i:02d}.{name}" for i in range(count) for name in Trees._fields}:

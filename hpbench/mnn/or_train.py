@@ -24,8 +24,9 @@ import torch
 
 from ..atomic import write_atomic
 from ..errors import InputError
+from .checkpoint import check_writable
 from .config import TrainConfig
-from .data import Source, load_batches, split_faces
+from .data import Source, data_sha256, load_batches, split_faces
 from .infer import fused
 from .network import Network
 from .or_boosting import Samples, grow_stage
@@ -80,10 +81,11 @@ def train_cascade(
     Raises
     ------
     InputError
-        A network without heat maps, too few faces, or another training in `out`.
+        A network without heat maps, too few faces, another training in `out`, or no way to write there.
     """
     speak = say or (lambda line: print(line, file=sys.stderr, flush=True))
     began = time.monotonic()
+    check_writable(out)
     if not network.config.dense:
         raise InputError("regression trees need a network with heat maps (dense = true).")
     device, scheme = next(network.parameters()).device, network.config.scheme
@@ -99,6 +101,7 @@ def train_cascade(
     split = split_faces(sources, loading)
     faces = np.random.default_rng([config.seed, 4]).permutation(split.training)[: config.faces or None]
     settings = {"network": network_fingerprint(network), "training_faces": len(faces), "validation_faces": len(split.validation)}
+    settings["data"] = data_sha256(sources)
     cascade, progress = _resumed(out / TREES, config, scheme, settings)
     cascade.to(device)
     if progress["finished"]:
@@ -113,7 +116,8 @@ def train_cascade(
             f"{len(training.pose)} crops of {len(faces)} faces x {config.starts} starts, {len(validation.pose)} faces to validate; "
             f"heat maps in {time.monotonic() - began:.0f} s"
         )
-        notes = settings | {"trained_on": list(trained_on), "input_px": network.config.input_px}
+        earlier = load_notes(out / TREES).get("trained_on", []) if (out / TREES).exists() else []
+        notes = settings | {"trained_on": sorted({*earlier, *trained_on}), "input_px": network.config.input_px}  # of all calls
         for longer, history in grown(cascade, training, validation, progress["history"]):
             progress = {"finished": _next_kind(history, config) is None, "history": history}
             save_cascade(out / TREES, longer, **notes, **progress)
@@ -156,9 +160,10 @@ def _resumed(path: Path, config: CascadeConfig, scheme: str, settings: dict[str,
     if not path.exists():
         return Cascade(config, scheme, [], settings["network"]), {"finished": False, "history": []}
     cascade, notes = load_cascade(path), load_notes(path)
-    there = {name: notes.get(name) for name in settings} | {"settings": asdict(cascade.config), "scheme": cascade.scheme}
+    # older files do not say which data
+    there = {"data": settings["data"]} | notes | {"settings": asdict(cascade.config), "scheme": cascade.scheme}
     wanted = settings | {"settings": asdict(config), "scheme": scheme}
-    different = [name for name in wanted if wanted[name] != there[name]]
+    different = [name for name in wanted if wanted[name] != there.get(name)]
     if different:
         raise InputError(f"{path}: the trees there differ in {', '.join(different)}: another --out, or the same settings and data.")
     return cascade, {name: notes[name] for name in ("finished", "history")}

@@ -120,7 +120,7 @@ def parse_setting(text: str) -> dict[str, Any]:
     for written in (value, json.dumps(value)) if equals and text.isprintable() else ():
         try:
             return tomllib.loads(f"{key} = {written}")
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # ValueError: also a whole number of too many digits
             continue
     raise InputError(f"--set {text!r}: write it as key=value or table.key=value.")
 

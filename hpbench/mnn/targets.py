@@ -15,7 +15,7 @@ scaled crop keeps the rotation, though its camera, whose focal length goes with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -69,7 +69,7 @@ class FaceLabels:
     camera_px : (N, 3, 3) float64 array
         Of the picture; where unknown, `hpbench.geometry.camera.crop_camera` of the box.
     person : (N,) str array
-        Who must not be in both parts of a split.
+        Who must not be in both parts of a split; the same name in two sources is the same person.
     """
 
     scheme: str
@@ -116,16 +116,16 @@ class Targets(NamedTuple):
     visible_weight: Any
 
 
-def labels_of_heads(columns: Mapping[str, Array], scheme: str) -> FaceLabels:
+def labels_of_heads(columns: Mapping[str, Array], scheme: str, sample_id: Sequence[str]) -> FaceLabels:
     """Labels from the columns of shards (`hpbench.readers.files.head_shards.COLUMNS`); the box is that of the fixed points.
 
-    Every head is a person of its own.
+    Every head is a person of its own, called by its id.
     """
     name = scheme if scheme in ("ibug68-fixed", "ibug68-contour") else "ibug68-fixed"
     kind = name.removeprefix("ibug68-")
     box = np.asarray(columns["box_landmarks_xyxy_px"], dtype=np.float64)
     faces = Faces(landmarks=columns[f"landmarks_{kind}_px"], scheme=name, occlusion=columns[f"occlusion_{kind}"], box_xyxy_px=box)
-    person = np.array([f"head {i}" for i in range(len(box))])
+    person = np.array([f"heads {i}" for i in sample_id])
     points, occlusion = _in_scheme(faces, scheme)
     rotation = np.asarray(columns["rotation_crop_ray"], dtype=np.float64)
     return FaceLabels(scheme, box, rotation, points, occlusion, np.asarray(columns["camera_px"], dtype=np.float64), person)

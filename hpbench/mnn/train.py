@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import sys
 import tempfile
@@ -23,11 +24,11 @@ import torch
 
 from ..atomic import write_atomic
 from ..errors import InputError
-from .checkpoint import BEST, load_training, save_training, save_weights, start
+from .checkpoint import BEST, check_writable, load_training, save_training, save_weights, start
 from .config import TrainConfig
 from .curves import PICTURE, draw_curve
-from .data import Source, load_batches, split_faces
-from .losses import TASKS, losses, total
+from .data import Source, data_sha256, load_batches, split_faces
+from .losses import TASKS, Losses, losses, total
 from .network import Network
 from .validation import validate
 
@@ -81,7 +82,7 @@ def train(
     Raises
     ------
     InputError
-        Settings or data differ from those of the training in `out`.
+        Settings or data are not those of the training in `out`, it cannot be written to, or a loss is not finite (what is there stays).
     """
     started = time.monotonic()
     if config.threads:
@@ -89,14 +90,16 @@ def train(
     crew = _Crew(device)
     write = say or (lambda line: print(line, file=sys.stderr, flush=True))
     speak = write if crew.rank == 0 else (lambda line: None)
+    if crew.rank == 0:
+        check_writable(out)
     if config.batch_size % crew.world or config.batch_size < 2 * crew.world:
         raise InputError(f"batch_size {config.batch_size} cannot be dealt out evenly, 2 or more each, to {crew.world} processes.")
     split = split_faces(sources, config)
     torch.manual_seed(config.seed)
     network = Network(config.network).to(crew.device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
-    settings = {k: v for k, v in asdict(config).items() if k not in _FREE} | {"faces": sum(len(s.labels) for s in sources)}
-    settings = _plain(settings)
+    settings = _plain({k: v for k, v in asdict(config).items() if k not in _FREE})
+    settings |= {"faces": sum(len(s.labels) for s in sources), "data": data_sha256(sources)}
     facts: dict[str, Any] = {"config": _plain(asdict(config)), "trained_on": list(trained_on)}
     if start_from is not None:
         earlier, settings["start_from"] = start(network, start_from)
@@ -116,15 +119,9 @@ def train(
         + (f"; going on at step {progress['step']}" if progress["step"] else "")
     )
     loader = load_batches(
-        sources,
-        split.training,
-        config,
-        batches=last_step * config.accumulate,
-        start=progress["step"] * config.accumulate,
-        rank=crew.rank,
-        world=crew.world,
-        pinned=crew.device.type == "cuda",
-    )
+        sources, split.training, config, batches=last_step * config.accumulate, start=progress["step"] * config.accumulate,
+        rank=crew.rank, world=crew.world, pinned=crew.device.type == "cuda",
+    )  # fmt: skip
     batches = iter(loader)
     spoken = mark = drawn = time.monotonic()
     since = progress["step"]
@@ -135,6 +132,7 @@ def train(
             progress |= {"learning_rate": config.learning_rate, "best": None, "waited": 0}
         network.train()
         values = _step(model, batches, optimiser, config, crew, progress["learning_rate"], pretraining)
+        _check_finite(total(Losses(*values), config.loss, pretraining=pretraining), epoch)
         progress["sums"] = [a + b for a, b in zip(progress["sums"], values, strict=True)]
         progress["step"] += 1
         ended = within + 1 == epoch_steps
@@ -172,7 +170,7 @@ def train(
 def try_one_step(config: TrainConfig, sources: Sequence[Source], *, device: str = "auto") -> dict[str, Any]:
     """One step of all tasks and a look at a batch of validation faces, of which nothing is kept; the row of the history."""
     with tempfile.TemporaryDirectory() as folder:
-        short = replace(config, epochs=1, pretrain_epochs=0, steps_per_epoch=1, validation_faces=config.batch_size)
+        short = replace(config, epochs=1, pretrain_epochs=0, steps_per_epoch=1, accumulate=1, validation_faces=config.batch_size)
         row: dict[str, Any] = train(short, sources, Path(folder), device=device, say=lambda line: None)["history"][0]
     return row
 
@@ -210,6 +208,7 @@ def _end_epoch(
     pretraining = epoch < config.pretrain_epochs
     held_out = load_batches(sources, faces, config, rank=crew.rank, world=crew.world)
     found = validate(network, held_out, config, crew.device, pretraining=pretraining)
+    _check_finite(found["loss"], epoch)
     row = {"epoch": epoch + 1, "step": progress["step"], "stage": "heatmap" if pretraining else "all"}
     row |= {"learning_rate": progress["learning_rate"], "faces_per_s": round(rate, 1)}
     row |= {f"train_{task}": s / epoch_steps for task, s in zip(TASKS, progress["sums"], strict=True)}
@@ -223,6 +222,11 @@ def _end_epoch(
         if progress["waited"] % config.patience_epochs == 0:
             progress["learning_rate"] /= 2.0
     return row
+
+
+def _check_finite(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise InputError(f"epoch {epoch + 1}: the loss is not finite: a lower learning rate?")
 
 
 def _line(row: dict[str, Any]) -> str:

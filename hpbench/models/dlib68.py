@@ -59,6 +59,7 @@ class Dlib68(Model):
 
     name = "dlib68"
     version = "2"  # 1: poses by the interim mean face
+    device = "cpu"
 
     def __init__(self, weights: Path | None = None, boxes: str = "hog", upsample: int = 1) -> None:
         if boxes not in ("hog", "given"):

@@ -18,6 +18,7 @@ class Frontal(Model):
 
     name = "frontal"
     version = "1"
+    device = "cpu"
 
     def predict(self, images: list[npt.NDArray[Any]], boxes_xyxy_px: npt.NDArray[Any]) -> Faces:
         """See `Model.predict`; (0, 0, 0), which is the identity in every convention."""

@@ -40,6 +40,8 @@ class Model(abc.ABC):
         Set by models that have weights.
     trained_on : tuple of str
         Datasets (``300w-lp``) or splits of them (``cofw:train``): boards mark who has seen the test images.  The card's where there is one.
+    device : str
+        Where it runs, as records state it: ``cpu``, ``cuda:1``; "" where it does not know.
     batch_size : int
         Faces per call unless the user asks for another number.
     """
@@ -48,6 +50,7 @@ class Model(abc.ABC):
     version: str = "0"
     weights_sha256: str | None = None
     trained_on: tuple[str, ...] = ()
+    device: str = ""
     batch_size: ClassVar[int] = 16
 
     @abc.abstractmethod

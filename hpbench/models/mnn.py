@@ -80,7 +80,7 @@ class Mnn(Model):
         self.weights_sha256 = combined_sha256([file.sha256 for file in files.all])
         self.name = self.card_id if files.shipped else f"{self.card_id}@{self.weights_sha256[:8]}"
         self.version = model_cards()["mnn"].version if files.shipped else f"sha256:{self.weights_sha256[:12]}"
-        self.trained_on = () if files.shipped else trained_on_of(files.network)
+        self.trained_on = () if files.shipped else trained_on_of(files)
         self.device = str(place)
         self._engine = _engine(network, place, precision, compile)
         self._radius_px = radius_px
@@ -214,6 +214,8 @@ def _device(torch: Any, device: str) -> Any:
 
 
 def _why_not(image: Array, box: Array) -> str:
+    if image.ndim != 3 or image.shape[2] != 3:
+        return f"not an RGB picture: its shape is {image.shape}"
     if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
         return "the given box is empty"
     if box[3] - box[1] > MAX_IMAGE_PIXELS**0.5:

@@ -10,7 +10,7 @@ from ..atomic import write_atomic
 from ..catalog import model_cards
 from ..errors import InputError
 from ..mnn.config import READ_RADIUS_PX
-from .mnn import Mnn, MnnEncoder
+from .mnn import Mnn, MnnEncoder, MnnOr
 from .mnn_files import find_mnn_files, load_mnn, trained_on_of
 
 __all__ = ["EXPORTABLE", "export_mnn"]
@@ -62,7 +62,8 @@ def export_mnn(model: str, path: Path, *, weights: Path | None = None, radius_px
         Weights or packages are missing.
     """
     if model not in EXPORTABLE:
-        raise InputError(f"{model!r} cannot be exported: {' and '.join(EXPORTABLE)} can (regression trees are no graph of ONNX).")
+        why = ": regression trees are no graph of ONNX" if model == MnnOr.card_id else ""
+        raise InputError(f"{model!r} cannot be exported{why}; {' and '.join(EXPORTABLE)} can.")
     card = path.parent / "card.toml"
     if path.suffix != ".onnx":
         raise InputError(f"{path}: the name of an ONNX file ends with .onnx.")
@@ -88,7 +89,7 @@ def export_mnn(model: str, path: Path, *, weights: Path | None = None, radius_px
         id=_text(f"{model}-onnx{own.replace('@', '-')}"),
         title=_text(f"{about.title if files.shipped else f'MNN of own weights {own[1:]}'}, ONNX"),
         licence=_text(about.licence if files.shipped else ""),
-        trained_on=json.dumps(list(about.trained_on if files.shipped else trained_on_of(files.network))),
+        trained_on=json.dumps(list(about.trained_on if files.shipped else trained_on_of(files))),
         points="no landmarks" if encoder_only else "landmarks in crop pixels, probabilities of being visible",
         file=_text(path.name),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -92,11 +92,16 @@ def load_mnn(files: MnnFiles, *, encoder_only: bool = False) -> Any:
     return network
 
 
-def trained_on_of(file: WeightFile) -> tuple[str, ...]:
-    """The datasets and splits that weights say they were trained on."""
+def trained_on_of(files: MnnFiles) -> tuple[str, ...]:
+    """The datasets and splits that network and trees say they were trained on, sorted."""
     from ..mnn.checkpoint import training_facts
 
-    return tuple(training_facts(file.data, str(file.path)).get("trained_on", ()))
+    stated = {*training_facts(files.network.data, str(files.network.path)).get("trained_on", ())}
+    if files.trees is not None:
+        from ..mnn.or_file import load_notes
+
+        stated.update(load_notes(files.trees.data).get("trained_on", ()))
+    return tuple(sorted(stated))
 
 
 def _named(weights: Path, names: tuple[str, ...]) -> Path:

@@ -199,6 +199,7 @@ class OnnxCardModel(Model):
         self._where = f"{card.path}: [onnx]"
         self._sessions = [OnnxSession(f, self._spec.input.shape, self._outputs, self._where, device, threads) for f in found]
         w, h = self._spec.input.size_px
+        self.device = self._sessions[0].device
         for session in self._sessions:
             blank = np.zeros((session.batch or 2, h, w, 3), np.uint8)  # two faces: outputs without a batch dimension show
             tensors = session.run(self._spec.input.tensor(blank))

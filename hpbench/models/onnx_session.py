@@ -45,6 +45,7 @@ class OnnxSession:
     ) -> None:
         self.path = weights.path
         self._session = _load(weights, device, threads)
+        self.device = "cuda" if self._session.get_providers()[0].startswith("CUDA") else "cpu"
         self.batch = self._check_input(input_shape, where)
         self._names = [self._output_name(output, f"{where}: outputs, entry {i}") for i, output in enumerate(outputs)]
 

@@ -61,6 +61,8 @@ def _create(name: str, weights: Path | None, device: str, arguments: Mapping[str
         raise InputError(f"model {name!r}: its batch_size must be a whole number of at least 1, got {model.batch_size!r:.60}.")
     if not isinstance(model.weights_sha256, str | None):
         raise InputError(f"model {name!r}: its weights_sha256 must be text or None, got {model.weights_sha256!r:.60}.")
+    if not str(getattr(model, "device", "")).isprintable():
+        raise InputError(f"model {name!r}: its device must be printable text, got {model.device!r:.60}.")
     if not isinstance(model.trained_on, tuple) or not all(isinstance(t, str) and t.isprintable() for t in model.trained_on):
         raise InputError(f"model {name!r}: its trained_on must be a tuple of dataset names, got {model.trained_on!r:.60}.")
     if not getattr(model, "name", ""):

@@ -37,6 +37,7 @@ def board_data(board: Board) -> dict[str, Any]:
         "metrics": list(board.metrics),
         "rows": [_row_data(row) for row in board.rows],
         "lead": asdict(board.lead) if board.lead else None,
+        "lead_beyond_ties": asdict(board.lead_beyond_ties) if board.lead_beyond_ties else None,
         "notes": list(board.notes),
         "gaps": [_gap_data(gap) for gap in board.gaps],
         "label_agreement": [asdict(line) for line in board.agreement],
@@ -52,6 +53,7 @@ def _row_data(row: Row) -> dict[str, Any]:
         "best_rank": row.best_rank,
         "worst_rank": row.worst_rank,
         "group": row.group,
+        "level": row.level,
         "title": row.title,
         "model": asdict(record.model),
         "marks": list(row.marks),
@@ -87,7 +89,7 @@ def _entry_data(entry: PublishedEntry) -> dict[str, Any]:
 _COLUMNS = (
     "kind", "protocol", "subset", "rank", "best_rank", "worst_rank", "model", "version", "metric", "value", "ci95_low", "ci95_high", "unit",
     "n_scored", "n_failed", "n_unlabelled", "value_detected", "prevalence_percent", "coverage", "images_per_s", "device", "parameters",
-    "marks", "comparable", "reason", "delta", "origin", "year", "folded", "source", "confidence", "note", "id",
+    "level", "marks", "comparable", "reason", "delta", "origin", "year", "folded", "source", "confidence", "note", "id",
 )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def _measured(row: Row, views: dict[str, str | None]) -> list[dict[str, Any]]:
     whole = {
         "kind": "measured", "rank": row.rank, "best_rank": row.best_rank, "worst_rank": row.worst_rank, "model": record.model.label,
         "version": record.model.version, "coverage": record.coverage, "images_per_s": speed.images_per_s if speed else None,
-        "device": speed.device if speed else None, "parameters": row.parameters, "marks": "; ".join(row.marks),
+        "device": speed.device if speed else None, "parameters": row.parameters, "level": row.level, "marks": "; ".join(row.marks),
     }  # fmt: skip
     lines = []
     for s in record.scores:

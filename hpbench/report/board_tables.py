@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from string import ascii_lowercase
 
-from ..leaderboard import Board, Gap, PublishedLine, find_score
+from ..leaderboard import Board, Gap, Lead, PublishedLine, find_score
 from ..metrics import parse_metric
 from .cells import (
     NO_VALUE,
@@ -33,9 +33,9 @@ _FEW = 3  # lines of a board in a terminal, where none is comparable
 __all__ = ["board_markdown", "board_plain", "lead_text", "under_board"]
 
 
-def board_markdown(board: Board) -> str:
-    """Heading, tables and what is said below them."""
-    blocks = [f"### {board.protocol.reference}: {board.protocol.title}"]
+def board_markdown(board: Board, level: int = 3) -> str:
+    """Heading (of a level), tables and what is said below them."""
+    blocks = [f"{'#' * level} {board.protocol.reference}: {board.protocol.title}"]
     if board.rows:
         headings, shared = headings_and_shared(board.metrics, " ")
         columns, align = _columns(board, headings)
@@ -91,20 +91,28 @@ def under_board(board: Board) -> list[str]:
 
 
 def lead_text(board: Board) -> str:
-    """Whether the lead is real, in one line."""
-    lead = board.lead
+    """Whether the lead is real, in one line; where it is not, over whom the first does lead."""
+    lead, beyond = board.lead, board.lead_beyond_ties
     if lead is None:
         return ""
-    if number_text(abs(lead.difference), lead.unit) == number_text(0.0, lead.unit):
-        return f"{lead.first} and {lead.second} are equal to the last digit shown: nobody leads."
+    if lead.real and not lead.invisible:
+        return f"{lead.first} leads {lead.second} by {_found(board, lead)}: the lead is real on faces of this kind."
+    if lead.invisible:
+        text = f"{lead.first} and {lead.second} are equal to the last digit shown: nobody leads"
+    else:
+        seen = f"; {number_text(lead.minimum_detectable, lead.unit)} would be seen" if lead.minimum_detectable is not None else ""
+        text = f"{lead.first} and {lead.second} are level: {_found(board, lead)}: the lead may be chance{seen}"
+    if others := [row.title for row in board.rows[2:] if row.group == 1]:
+        text += f"; level with them: {', '.join(others)}"
+    return f"{text}." + (f" {beyond.first} leads {beyond.second} by {_found(board, beyond)}, which is real." if beyond else "")
+
+
+def _found(board: Board, lead: Lead) -> str:
+    """The difference with its interval and test."""
     interval = "" if lead.low is None else f" [{number_text(lead.low, lead.unit)}, {number_text(lead.high, lead.unit)}]"
+    over = f"{lead.test} over {lead.clusters:,} {'faces' if board.protocol.cluster_by == '' else 'clusters'}"
     pairs = f", corrected for {lead.pairs} pairs" if lead.pairs > 1 else ""
-    text = f"{lead.first} leads {lead.second} by {number_text(lead.difference, lead.unit)} {lead.unit}{interval}, {p_text(lead.p)}"
-    text += f" ({lead.test} over {lead.clusters:,} {'faces' if board.protocol.cluster_by == '' else 'clusters'}{pairs})"
-    if lead.real:
-        return f"{text}: the lead is real on faces of this kind."
-    found = f"; {number_text(lead.minimum_detectable, lead.unit)} would be seen" if lead.minimum_detectable is not None else ""
-    return f"{text}: the lead may be chance{found}."
+    return f"{number_text(lead.difference, lead.unit)} {lead.unit}{interval}, {p_text(lead.p)} ({over}{pairs})"
 
 
 # ------------------------------------------------------------------------------------------------- measured
@@ -112,8 +120,13 @@ def lead_text(board: Board) -> str:
 
 def _columns(board: Board, headings: Sequence[str]) -> tuple[list[str], list[str]]:
     sizes = ["params"] * _sized(board)
-    columns = ["#", "model", *headings, "faces", "coverage", "images/s", *sizes, "marks"]
-    return columns, ["right", "left", *["right"] * (len(columns) - 3), "left"]
+    columns = ["#", "model", *headings, "faces", "coverage", "images/s", *sizes, *["level"] * _levelled(board), "marks"]
+    return columns, ["right", "left", *["right"] * (len(columns) - 3 - _levelled(board)), *["left"] * (1 + _levelled(board))]
+
+
+def _levelled(board: Board) -> bool:
+    """Whether a row is of a submission that was not run here: of the others there is nothing to tell."""
+    return any(row.level not in (None, "run here") for row in board.rows)
 
 
 def _sized(board: Board) -> bool:
@@ -130,6 +143,7 @@ def _a_line_a_model(board: Board) -> list[list[object]]:
             percent_text(row.record.coverage),
             speed_text(row.record),
             *([count_text(row.parameters)] * _sized(board)),
+            *([row.level or NO_VALUE] * _levelled(board)),
             ", ".join(row.marks),
         ]
         for row in board.rows
@@ -148,6 +162,7 @@ def _a_line_a_score(board: Board, width: int) -> list[str]:
             f"coverage {percent_text(record.coverage)}",
             *([f"{images_per_s} images/s"] * bool(images_per_s)),
             *([f"{size} parameters"] * bool(size)),
+            *([row.level] if row.level and _levelled(board) else []),
         ]
         head, rank = f"{row.title}: {', '.join([*facts, *row.marks])}", f"{rank_text(row):>3}  "
         lines += textwrap.wrap(head, max(width, 40), initial_indent=rank, subsequent_indent=" " * 5, break_on_hyphens=False)
@@ -167,7 +182,8 @@ def _legend(board: Board, shared: str) -> list[str]:
     beside = [text if len(of) == len(board.rows) else f"{', '.join(of)}: {text}" for text, of in said.items() if text]
     ranks = " (a–b) after a rank: ranks that paired tests leave open." if any("(" in rank_text(row) for row in board.rows) else ""
     first = f"{start}95 % intervals; failed faces are charged; {NO_VALUE} is not ranked, or not there.{ranks}"
-    return [first, *beside, *_speeds(board)]
+    levels = "level: who says so (docs/submit.md); a speed that was not run here is the submitter's word."
+    return [first, *beside, *_speeds(board), *([levels] * _levelled(board))]
 
 
 def _speeds(board: Board) -> list[str]:
@@ -175,8 +191,7 @@ def _speeds(board: Board) -> list[str]:
     machines: dict[str, list[str]] = {}
     for row in board.rows:
         if row.speed is not None:
-            where = ", ".join(filter(None, [row.speed.device and f"device {row.speed.device}", row.speed.hardware])) or "an unnamed machine"
-            machines.setdefault(where, []).append(row.title)
+            machines.setdefault(row.speed.machine or "an unnamed machine", []).append(row.title)
     if len(machines) < 2:
         return [f"images/s: {where}." for where in machines if where != "an unnamed machine"]
     return ["images/s on unlike machines do not compare: " + "; ".join(f"{', '.join(of)}: {where}" for where, of in machines.items()) + "."]

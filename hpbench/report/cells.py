@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..leaderboard import Row
+from ..leaderboard import Row, decimals_of
 from ..metrics import parse_metric
 from ..records import Record, Score
 
@@ -65,8 +65,8 @@ def score_text(score: Score | None, *, interval: bool) -> str:
 
 
 def number_text(value: float | None, unit: str = "%") -> str:
-    """Two decimals, four of a share of one."""
-    return NO_VALUE if value is None else f"{value:.4f}" if unit == "1" else f"{value:.2f}"
+    """With the decimals that are shown of such a value."""
+    return NO_VALUE if value is None else f"{value:.{decimals_of(unit)}f}"
 
 
 def signed_text(value: float | None, unit: str = "%") -> str:

@@ -11,7 +11,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..atomic import atomic_path, write_atomic
 from ..catalog import DatasetCard, Protocol, catalog_roots, protocol_named
 from ..errors import InputError
+from ..evaluate import in_subset
 from ..metrics import parse_metric
 from ..readers import Dataset
 from .figures.faces import draw_comparison
@@ -49,6 +50,13 @@ class Sheet:
     name: str
     title: str
     rows: tuple[int, ...]
+
+
+class _Change(NamedTuple):
+    """By how much each face is worse than with the model called `reference`."""
+
+    reference: str
+    worse_by: Array
 
 
 def gallery(
@@ -101,12 +109,14 @@ def gallery(
         raise InputError(f"{record}: its predictions are not beside it: a gallery draws them, so name their file.")
     protocol = protocol_named(run.record.protocol.reference)
     text, errors = _errors(run, protocol, metric)
-    before = _errors_of_reference(reference, run, text) if reference is not None else None
+    other = _reference(reference, run) if reference is not None else None
+    before = _errors(other, protocol, text)[1] if other is not None else None
     with_image = set(dataset.image_ids(protocol.split))
     drawable = np.array([str(i) in with_image for i in run.errors["sample_id"]]) & np.isfinite(errors)
     if not drawable.any():
         raise InputError(f"{dataset.card.id}: none of the record's faces has an image in the data given.")
-    sheets = _sheets(run, protocol, errors, before, drawable, text, count)
+    change = _Change(other.name, errors - before) if other is not None and before is not None else None
+    sheets = _sheets(run, protocol, errors, change, drawable, text, count)
     written = []
     for sheet in sheets:
         path = folder / f"{sheet.name}.png"
@@ -152,17 +162,19 @@ def _brier(run: Measured) -> Array:
         return np.asarray(np.bincount(face, squared, n) / np.bincount(face, minlength=n), dtype=np.float64)
 
 
-def _errors_of_reference(path: Path | str, run: Measured, text: str) -> Array:
+def _reference(path: Path | str, run: Measured) -> Measured:
     other = measured(path)
     if other.record.protocol != run.record.protocol:
         raise InputError(f"{path}: a record by {other.record.protocol.reference}, not by {run.record.protocol.reference}.")
-    if list(other.errors["sample_id"]) != list(run.errors["sample_id"]):
-        raise InputError(f"{path}: of other faces than those of {run.record.model.name}: what has become worse cannot be said.")
-    return _errors(other, protocol_named(other.record.protocol.reference), text)[1]
+    of_other_labels = other.record.truth_sha256 != run.record.truth_sha256
+    if of_other_labels or list(other.errors["sample_id"]) != list(run.errors["sample_id"]):
+        what = "labels" if of_other_labels else "faces"
+        raise InputError(f"{path}: of other {what} than those of {run.record.model.name}: what has become worse cannot be said.")
+    return other
 
 
 def _sheets(
-    run: Measured, protocol: Protocol, errors: Array, before: Array | None, drawable: npt.NDArray[np.bool_], text: str, count: int
+    run: Measured, protocol: Protocol, errors: Array, change: _Change | None, drawable: npt.NDArray[np.bool_], text: str, count: int
 ) -> list[Sheet]:
     def largest(values: Array, inside: npt.NDArray[np.bool_]) -> tuple[int, ...]:
         rows = np.flatnonzero(inside)
@@ -172,21 +184,17 @@ def _sheets(
     failed = np.array([str(i) in failures for i in run.errors["sample_id"]])
     lost, drawable = drawable & failed, drawable & ~failed  # failed faces are charged all the same: they would fill every sheet
     sheets = [Sheet("worst", f"{run.name}: largest {text}", largest(errors, drawable))]
-    if before is not None:
-        change = errors - before
-        sheets.append(Sheet("worse-than-reference", f"{run.name}: {text} grown most", largest(change, drawable & (change > 0))))
+    if change is not None:
+        title = f"{run.name}: {text} most above that of {change.reference}"
+        sheets.append(Sheet("worse-than-reference", title, largest(change.worse_by, drawable & (change.worse_by > 0))))
     assert run.truth is not None
     for subset in protocol.subsets:
         if subset.attribute not in run.truth.attributes:
             continue
-        values = run.truth.attributes[subset.attribute]
-        inside = np.isin(values.astype(str), subset.one_of) if subset.one_of else np.ones(len(values), dtype=bool)
-        if subset.above is not None:
-            inside &= values > subset.above
-        if subset.up_to is not None:
-            inside &= values <= subset.up_to
         name = "".join(c if c.isalnum() else "-" for c in subset.name).strip("-")
-        sheets.append(Sheet(f"worst-{name}", f"{run.name}: largest {text}, {subset.name}", largest(errors, drawable & inside)))
+        sheets.append(
+            Sheet(f"worst-{name}", f"{run.name}: largest {text}, {subset.name}", largest(errors, drawable & in_subset(subset, run.truth)))
+        )
     spread = np.unique(np.linspace(0, max(lost.sum() - 1, 0), min(count, lost.sum())).astype(int))
     sheets.append(Sheet("failed", f"{run.name}: {lost.sum()} faces without a prediction", tuple(np.flatnonzero(lost)[spread].tolist())))
     return [sheet for sheet in sheets if sheet.rows]
@@ -204,11 +212,12 @@ def _page(
 
     def write(words: str, x: int, y: int, size: float = 0.42, grey: int = 60) -> None:
         plain = words.encode("ascii", "replace").decode()  # all that OpenCV's letters have
+        size *= min(1.0, (page.shape[1] - 8 - x) / cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0])
         cv2.putText(page, plain, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, (grey, grey, grey), 1, cv2.LINE_AA)
 
     write(sheet.title, 8, 20, 0.55, 0)
     passed_on = "" if dataset.card.embedded else " These photographs must not be passed on."
-    write(f"{protocol.reference}. Blue: labels; orange: predictions; rings: occluded points.{passed_on}", 8, 42)
+    write(f"{protocol.reference}. Blue: labels; orange: predictions; rings: occluded points; arrow: out of the face.{passed_on}", 8, 42)
     unit = parse_metric(text).family.unit if text != _BRIER else ""
     for place, (row, sample) in enumerate(zip(sheet.rows, dataset.samples_of(ids, protocol.boxes), strict=True)):
         assert run.truth is not None and run.prediction is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ..leaderboard import Board, Grid, OverviewLine, find_score, grid, overview
@@ -13,10 +13,12 @@ from .cells import NO_VALUE, escape, number_text, rank_text
 __all__ = ["overview_text"]
 
 
-def overview_text(boards: Sequence[Board], style: Literal["table", "markdown", "json"]) -> str:
+def overview_text(
+    boards: Sequence[Board], style: Literal["table", "markdown", "json"], *, link: Callable[[Board], str] | None = None
+) -> str:
     """Task, dataset and protocol with the best measured and the best comparable published value; below, models by boards.
 
-    A model that was not measured somewhere has a dash there; there is no average over boards.
+    A model that was not measured somewhere has a dash there; there is no average over boards.  In markdown protocols can be links.
     """
     lines = overview(boards)
     if style == "json":
@@ -31,10 +33,18 @@ def overview_text(boards: Sequence[Board], style: Literal["table", "markdown", "
         "measured",
         "published (yes/unknown/no)",
     ]
-    parts = [_table([_cells(line) for line in lines], columns, style)]
+    rows = [_cells(line) for line in lines]
+    if style == "markdown":
+        rows = [[escape(cell) for cell in row] for row in rows]
+    if link:
+        rows = [[*row[:2], f"[{row[2]}]({link(line.board)})", *row[3:]] for row, line in zip(rows, lines, strict=True)]
+    parts = [_table(rows, columns, style)]
     found = grid(boards)
     if len(found.boards) > 1:
-        parts.append(_table(_grid_cells(found), ["model", *(board.protocol.id for board in found.boards)], style))
+        cells = _grid_cells(found)
+        if style == "markdown":
+            cells = [[escape(cell) for cell in row] for row in cells]
+        parts.append(_table(cells, ["model", *(board.protocol.id for board in found.boards)], style))
     return "\n\n".join(parts)
 
 
@@ -84,6 +94,4 @@ def _data(line: OverviewLine) -> dict[str, object]:
 def _table(rows: Sequence[Sequence[str]], columns: Sequence[str], style: str) -> str:
     import tabulate
 
-    if style == "markdown":
-        rows = [[escape(cell) for cell in row] for row in rows]
     return tabulate.tabulate(rows, columns, tablefmt="github" if style == "markdown" else "simple", disable_numparse=True)

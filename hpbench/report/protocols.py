@@ -17,7 +17,10 @@ from ..catalog import DatasetCard, Protocol, Subset
 from ..faces import Faces
 from ..metrics import Family, Metric, parse_metric
 
-__all__ = ["cited", "dataset_markdown", "failure_charge", "family_charge", "protocol_text", "references"]
+__all__ = [
+    "cited", "dataset_markdown", "failure_charge", "family_charge", "metric_rows", "points_of", "protocol_facts", "protocol_text",
+    "references", "condition_of",
+]  # fmt: skip
 
 _WIDTH = 110
 _INDENT = 12
@@ -31,13 +34,13 @@ _EXCLUDED = {"any-angle-above": "raw yaw, pitch or roll", "yaw-above": "yaw"}
 def protocol_text(protocol: Protocol, card: DatasetCard) -> str:
     """One protocol, whole, as lines of at most 110 characters (the metric table may be wider)."""
     lines = [protocol.reference, protocol.title, ""]
-    for label, text in _facts(protocol, card):
+    for label, text in protocol_facts(protocol, card):
         lines += textwrap.wrap(text, _WIDTH, initial_indent=f"{label:<{_INDENT}}", subsequent_indent=" " * _INDENT, break_on_hyphens=False)
     header = ["metric (main first)", "what", "unit", "better", "a failed face"]
-    lines += ["", tabulate.tabulate(_metric_rows(protocol), header, tablefmt="simple", maxcolwidths=[None, 42, None, None, None])]
+    lines += ["", tabulate.tabulate(metric_rows(protocol), header, tablefmt="simple", maxcolwidths=[None, 42, None, None, None])]
     if protocol.subsets:
-        lines += ["", tabulate.tabulate([[s.name, _condition(s)] for s in protocol.subsets], ["subset", "faces with"], tablefmt="simple")]
-    if points := _points(protocol.differs):
+        lines += ["", tabulate.tabulate([[s.name, condition_of(s)] for s in protocol.subsets], ["subset", "faces with"], tablefmt="simple")]
+    if points := points_of(protocol.differs):
         lines += ["", "What differs elsewhere:"]
         for point in points:
             lines += textwrap.wrap(point, _WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
@@ -57,10 +60,10 @@ def dataset_markdown(card: DatasetCard, protocols: Sequence[Protocol]) -> str:
     lines += ["", "**Boxes.**", "", *(f"- `{b}`: {_sentence(card.boxes[b].description)}" for b in boxes)]
     for label, points in (
         ("Metrics", {p.id: [_metrics_line(p)] for p in protocols}),
-        ("Subsets", {p.id: [_sentence("; ".join(f"{s.name} (`{_condition(s)}`)" for s in p.subsets))] for p in protocols if p.subsets}),
-        ("Trained on", {p.id: _points(p.trained_on) for p in protocols}),
+        ("Subsets", {p.id: [_sentence("; ".join(f"{s.name} (`{condition_of(s)}`)" for s in p.subsets))] for p in protocols if p.subsets}),
+        ("Trained on", {p.id: points_of(p.trained_on) for p in protocols}),
         ("Citation", {p.id: [_sentence(part) for part in cited(p.citation, card).split("; ") if part] for p in protocols}),
-        ("What differs elsewhere", {p.id: _points(p.differs) for p in protocols}),
+        ("What differs elsewhere", {p.id: points_of(p.differs) for p in protocols}),
     ):
         if shared := _shared(points, [p.id for p in protocols]):
             lines += ["", f"**{label}.**", "", *shared]
@@ -110,7 +113,7 @@ def cited(citation: str, card: DatasetCard) -> str:
     return "; ".join(re.sub(r"^[\w-]+$", lambda m: known.get(m[0], m[0]), part.strip()) for part in citation.split(";"))
 
 
-def _facts(protocol: Protocol, card: DatasetCard) -> list[tuple[str, str]]:
+def protocol_facts(protocol: Protocol, card: DatasetCard) -> list[tuple[str, str]]:
     facts = [
         ("dataset", f"{card.title} ({card.id})"),
         ("faces", _faces(protocol, card)),
@@ -180,7 +183,7 @@ def _faces(protocol: Protocol, card: DatasetCard) -> str:
     return f"{count}, as the files say" if protocol.split in card.open_splits else count
 
 
-def _metric_rows(protocol: Protocol) -> list[list[str]]:
+def metric_rows(protocol: Protocol) -> list[list[str]]:
     rows: list[list[str]] = []
     said: set[str] = set()
     for metric in map(parse_metric, dict.fromkeys((protocol.main, *protocol.metrics))):
@@ -196,7 +199,7 @@ def _metrics_line(protocol: Protocol) -> str:
     return f"`{protocol.main}` leads; {others}." if others else f"`{protocol.main}`."
 
 
-def _condition(subset: Subset) -> str:
+def condition_of(subset: Subset) -> str:
     """``30 < abs_yaw_deg <= 60``, ``source = helen``."""
     if subset.one_of:
         return f"{subset.attribute} = {' or '.join(subset.one_of)}"
@@ -204,7 +207,7 @@ def _condition(subset: Subset) -> str:
     return low + subset.attribute + (f" <= {subset.up_to:g}" if subset.up_to is not None else "")
 
 
-def _points(text: str) -> list[str]:
+def points_of(text: str) -> list[str]:
     """The points of a prose field: one a line."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 

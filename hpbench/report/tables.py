@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from ..catalog import protocol_named
 from ..errors import InputError
@@ -17,12 +17,13 @@ from ..records import Record, Score
 from .board_data import boards_csv, boards_json
 from .board_tables import board_markdown, board_plain
 from .cells import first_that_fits, headings_and_shared, labelled_lines, number_text, percent_text, prevalence_line, score_text
+from .exporters import model_index_yaml, results_json
 from .latex import boards_latex
 
 __all__ = ["FORMATS", "WIDTH", "boards_text", "records_text"]
 
-Format = Literal["table", "markdown", "latex", "csv", "json"]
-FORMATS: tuple[Format, ...] = ("table", "markdown", "latex", "csv", "json")
+Format = Literal["table", "markdown", "latex", "csv", "json", "model-index", "results"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 WIDTH = 140  # of what is no terminal
 _MOST_PUBLISHED = 10  # lines of a board among others in a terminal
 
@@ -127,7 +128,8 @@ def _parts(record: Record) -> str:
 
 
 def boards_text(boards: Sequence[Board], style: Format, width: int = WIDTH, *, intervals: bool = True) -> str:
-    """Boards in a format: JSON is one document, CSV one table, the others one table a board.
+    """Boards in a format: JSON is one document, CSV one table; of the measured records alone, the ``model-index`` of a card and the
+    neutral file (`hpbench.report.exporters`); the others are one table a board.
 
     Parameters
     ----------
@@ -135,6 +137,11 @@ def boards_text(boards: Sequence[Board], style: Format, width: int = WIDTH, *, i
         Of a plain table.
     intervals : bool
         Of LaTeX: whether the main metric has its interval.
+
+    Raises
+    ------
+    InputError
+        For ``model-index``: records of several models, or none that may be ranked.
     """
     if style == "json":
         return boards_json(boards)
@@ -142,5 +149,8 @@ def boards_text(boards: Sequence[Board], style: Format, width: int = WIDTH, *, i
         return boards_csv(boards)
     if style == "latex":
         return boards_latex(boards, intervals=intervals)
+    if style in ("model-index", "results"):
+        measured = [row.record for board in boards for row in board.rows]
+        return (model_index_yaml if style == "model-index" else results_json)(measured).rstrip("\n")
     most = None if len(boards) == 1 else _MOST_PUBLISHED
     return "\n\n".join(board_markdown(b) if style == "markdown" else board_plain(b, width, most) for b in boards)

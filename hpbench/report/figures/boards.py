@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
+from ...leaderboard import speed_of
 from ...metrics import parse_metric
 from ...records import Record
 from .marks import number_points, plain_log_ticks
@@ -32,11 +33,8 @@ class SpeedPoint:
 
 def hardware_of(record: Record) -> str:
     """What a record's speed was measured on, as far as it says; "" where there is no speed."""
-    if not record.timing or not record.timing.get("images_per_s"):
-        return ""
-    found = record.environment
-    machine = f"{found.get('machine', '?')}, {found.get('cpus', '?')} processors, {str(found.get('system', '?')).split()[0]}"
-    return f"device {record.timing.get('device', '?')}; {machine}"
+    speed = speed_of(record)
+    return (speed.machine or "an unnamed machine") if speed is not None and speed.images_per_s > 0 else ""
 
 
 def accuracy_against_speed_figure(

@@ -31,7 +31,7 @@ from .picture import Picture
 from .scheme import landmark_error_figure
 from .years import best_over_years_figure, years_of
 
-__all__ = ["figures_of_records", "published_figures"]
+__all__ = ["figures_of_records", "published_curve_figures", "published_figures"]
 
 _MODELS = 7  # to a figure: as many as there are colours
 _FACES = 4  # of landmark errors, to a figure
@@ -104,6 +104,18 @@ def published_figures(rows: Sequence[PublishedRow] | None = None, *, mains_only:
             continue
         name = "-".join(filter(None, (protocol.replace("/", ".") or dataset, "" if subset == "all" else subset, metric)))
         pictures.append(best_over_years_figure(found, name=f"years.{_file_name(name)}"))
+    return pictures
+
+
+def published_curve_figures(curves: Sequence[PublishedCurve]) -> list[Picture]:
+    """Published cumulative error curves, a figure a protocol, norm and end."""
+    groups: dict[tuple[str, str, float], list[PublishedCurve]] = {}
+    for curve in curves:
+        groups.setdefault((curve.protocol_id, curve.norm, curve.below), []).append(curve)
+    pictures = []
+    for (protocol, norm, below), found in sorted(groups.items()):
+        name = f"published.{protocol.replace('/', '.')}.ced-{norm.replace('_', '-')}"
+        pictures.append(ced_figure({}, norm=norm, below=below, published=found, title=f"{protocol}: published curves", name=name))
     return pictures
 
 
