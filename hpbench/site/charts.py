@@ -220,7 +220,8 @@ def _speed_ticks(low: float, high: float) -> list[float]:
 def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers, evenly spaced, that reach from below `low` to above `high`."""
     size = max(abs(low), abs(high))
-    span = high - low if high - low > 1e-6 * size else size or 1.0  # of what is as good as equal, round numbers around it
+    size = size if size > 1e-300 else 1.0  # below, a tenth of it is nothing
+    span = high - low if high - low > 1e-6 * size else size  # of what is as good as equal, round numbers around it
     power = 10.0 ** math.floor(math.log10(span / most))
     step = next(m * power for m in (1, 2, 2.5, 5, 10, 20) if span / (m * power) <= most)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
