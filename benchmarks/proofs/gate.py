@@ -31,6 +31,7 @@ from hpbench.catalog import dataset_card, split_ids
 from hpbench.comparison.gate import bounds, decide
 from hpbench.metrics.estimators import mean_of_means
 from hpbench.metrics.paired import paired_differences
+from hpbench.report.gate_power import gate_power_figure, read_gate_power
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "gate_power.csv"
 MARGIN_DEG = {"faces": 0.5, "failures": 1.5, "people": 1.5}  # what the data can resolve
@@ -55,6 +56,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    gate_power_figure(read_gate_power(RESULTS)).save(RESULTS.with_suffix(".svg"))
 
 
 def rates(data: str, rules: int, share: float, sets: int, rng: np.random.Generator) -> list[dict[str, object]]:

@@ -194,4 +194,6 @@ def _images_per_s(record: Record) -> float | None:
 def _hardware(record: Record) -> str:
     found = record.environment
     system = str(found.get("system", "?")).partition(" ")[0]
-    return f"{(record.timing or {}).get('device', '?')} on {found.get('machine', '?')}, {found.get('cpus', '?')} CPUs, {system}"
+    device = str((record.timing or {}).get("device", "?"))
+    names = [found.get("gpu") if device.startswith("cuda") else None, found.get("processor"), found.get("machine", "?")]
+    return f"{device} on {', '.join(str(name) for name in names if name)}, {found.get('cpus', '?')} CPUs, {system}"
