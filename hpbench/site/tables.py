@@ -85,6 +85,7 @@ def measured_table(board: Board, page_of: NameOf) -> tuple[Table, str]:
     headings, shared = headings_and_shared(board.metrics, " ")
     sized = any(row.parameters is not None for row in board.rows)
     grouped = any(row.group is not None for row in board.rows)
+    marked = any(row.marks for row in board.rows)
     columns = [
         Column("rank", "number"),
         Column("model", "wide"),
@@ -94,7 +95,7 @@ def measured_table(board: Board, page_of: NameOf) -> tuple[Table, str]:
         Column("images/s", "number"),
         *[Column("parameters", "number")] * sized,
         Column("level"),
-        Column("marks", "wide" if any(row.marks for row in board.rows) else ""),
+        *[Column("marks", "wide")] * marked,
     ]
     lines = []
     previous: Row | None = None
@@ -109,7 +110,7 @@ def measured_table(board: Board, page_of: NameOf) -> tuple[Table, str]:
             _speed_cell(row),
             *[Cell(count_text(row.parameters) or NO_VALUE, row.parameters if row.parameters is not None else "")] * sized,
             Cell((level_of(row.path) if row.path else None) or "not submitted"),
-            Cell(", ".join(row.marks)),
+            *[Cell(", ".join(row.marks))] * marked,
         ]
         lines.append(Line(tuple(cells), kind="group" if new_group else ""))
         previous = row
