@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,7 +38,7 @@ FILES = (
     *("baselines/mnn/README.md", "docs/trust.md", "reports/doctor.md", "reports/gate.md"),
 )
 MEASURED = ROOT / "benchmarks" / "results"  # by scripts that take hours, or whose figures are this machine's
-_BLOCK = re.compile(r"(<!-- generated: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- generated: ([a-z]+|\$ hpbench [^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def demo() -> str:
@@ -197,9 +198,18 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
+def shown(command: str) -> str:
+    """What a command (``$ hpbench ...``) prints, whatever its exit code."""
+    arguments = shlex.split(command.removeprefix("$ hpbench "))
+    result = subprocess.run([sys.executable, "-m", "hpbench", *arguments], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    if not result.stdout:
+        sys.exit(f"{command} printed nothing:\n{result.stderr}")
+    return f"```\n{command}\n{result.stdout.strip()}\n```"
+
+
 def regenerated(text: str) -> str:
     """A file's text with every block made anew."""
-    return _BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]]()}\n{match[3]}", text)
+    return _BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]]() if match[2] in BLOCKS else shown(match[2])}\n{match[3]}", text)
 
 
 def comparable(text: str) -> str:
