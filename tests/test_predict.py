@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -358,7 +359,10 @@ def test_interrupted_is_130_and_keeps_what_was_done(tmp_path: Path) -> None:
     draw_aflw2000(tmp_path / "faces", count=16, seed=3, ids=split_ids(dataset_card("aflw2000"), "all")[:16])
     (tmp_path / "slow.py").write_text(SLOW_MODEL.replace("DELAY", "0.3"))
     command = slow_run(tmp_path)
-    process = subprocess.Popen([*command, "-o", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell starts in the background does not
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding
+    )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out" / PARTS).glob("part-*.h5")) and time.monotonic() < deadline:
         time.sleep(0.01)
