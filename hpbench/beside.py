@@ -89,8 +89,11 @@ def errors_beside(path: Path | None) -> tuple[Errors | None, str]:
 def disagreement(record: Record, errors: Errors) -> str:
     """The first score that is not what the per-face errors give, as part of a sentence; "" where all are.
 
-    A record has no hash over its scores, and needs none: they follow from the errors beside it.
+    A record has no hash over its scores, and needs none: they follow from the errors beside it, and so do counts and coverage.
     """
+    n = len(errors.get("sample_id", ()))
+    if n and record.coverage is not None and not math.isclose(record.coverage, 1.0 - len(record.failures) / n, abs_tol=1e-6):
+        return f"its coverage is {record.coverage:.6g}, and {len(record.failures)} of {n} faces failed"
     for score in record.scores:
         estimator = estimator_of(score.metric, errors)
         if estimator is None or score.value is None or (score is not record.main and not isinstance(estimator, Sums)):

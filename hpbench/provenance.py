@@ -26,7 +26,7 @@ def environment() -> dict[str, Any]:
             libraries[name] = str(getattr(module, "__version__", "?"))
     return {
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         **{kind: name for kind, name in (("processor", _processor()), ("gpu", _gpu())) if name},

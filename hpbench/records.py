@@ -334,6 +334,7 @@ def _check(record: Record, path: Path) -> None:
             (score.unit != family.unit or score.higher_is_better != family.higher_is_better, "another unit or direction than the metric's"),
             (score.value is not None and score.value < 0, "a negative value"),
             (low > high, "an interval that ends before it begins"),
+            (score.n_scored + score.n_unlabelled > whole, "more faces than the data set"),
             (not 0 <= score.n_failed <= score.n_scored or score.n_unlabelled < 0, "counts that cannot be"),
         ):
             if problem:

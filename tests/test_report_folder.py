@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_pages_say_who_leads_and_show_every_figure(report: Report, tmp_path: Pat
     assert sorted(changed) == sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     index, page = (tmp_path / "README.md").read_text(), (tmp_path / "heads.md").read_text()
     assert re.search(
-        r"\[heads/pose-yaw-75@1\]\(heads.md#heads-pose-yaw-75-1\) .* MNN encoder .* leads always frontal .*: the lead is real", index
+        r"\[heads/pose-yaw-75@1\]\(heads.md#heads-pose-yaw-75-1\) .* MNN encoder .* yes: 1.* ahead of frontal, p &lt; 0.0001", index
     )
     assert '<a id="heads-pose-yaw-75-1"></a>' in page
     shown = re.findall(r"!\[.*?\]\((figures/.*?)\)", page)
@@ -65,13 +66,47 @@ def test_nothing_is_written_twice_and_every_change_is_seen(report: Report, tmp_p
     (tmp_path / "heads.md").write_text("edited")
     data = tmp_path / "figures" / f"{first}.json"
     data.write_text(data.read_text().replace("0", "1", 1))
-    (tmp_path / "figures" / "of-another-day.json").write_text("{}")
+    (tmp_path / "figures" / "of-another-day.json").write_text('{"name": "of-another-day", "table": []}')
+    (tmp_path / "figures" / "config.json").write_text("{}")
     (tmp_path / "figures" / "of-another-day.svg").write_text("")
     (tmp_path / "figures" / "mine.svg").write_text("not of a report")
     seen = {"heads.md", *(f"figures/{name}" for name in (f"{first}.json", f"{first}.svg", "of-another-day.json", "of-another-day.svg"))}
     assert set(report.differences(tmp_path)) == set(report.write(tmp_path)) == seen
-    assert not (tmp_path / "figures/of-another-day.svg").exists() and (tmp_path / "figures/mine.svg").exists()
+    assert not (tmp_path / "figures/of-another-day.svg").exists() and all(
+        (tmp_path / f"figures/{mine}").exists() for mine in ("mine.svg", "config.json")
+    )
     assert report.differences(tmp_path) == []
+
+
+def test_nothing_of_somebody_else_is_lost(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# My thesis\n")
+    with pytest.raises(InputError, match="is no report of hpbench, and would be lost"):
+        report.write(tmp_path)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "figures").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="is a link"):
+        report.write(tmp_path / "b")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["README.md", "b"]
+
+
+def test_a_report_of_one_dataset_does_not_replace_one_of_all(report: Report, tmp_path: Path) -> None:
+    both = replace(report, pages={**report.pages, "biwi.md": "# BIWI\n"})
+    both.write(tmp_path)
+    with pytest.raises(InputError, match=r"holds a report of other data sets too \(biwi.md\)"):
+        replace(report, dataset="heads").write(tmp_path)
+    assert "biwi.md" in report.write(tmp_path) and not (tmp_path / "biwi.md").exists()  # of all: one has gone
+
+
+def test_a_writing_that_was_killed_is_finished(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report.write(tmp_path / "whole")
+    changed = replace(report, pictures=tuple(replace(p, caption=f"{p.caption} Anew.") for p in report.pictures))
+    with monkeypatch.context() as patch:
+        patch.setattr("hpbench.report.folder.write_atomic", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            changed.write(tmp_path / "whole")
+    (tmp_path / "whole" / "figures" / ".a.svg.123.tmp").write_text("half")
+    changed.write(tmp_path / "whole")
+    assert changed.differences(tmp_path / "whole") == [] and not list((tmp_path / "whole" / "figures").glob(".*"))
 
 
 def test_the_same_records_give_the_same_bytes(records: Path, report: Report, tmp_path: Path) -> None:

@@ -106,14 +106,15 @@ def test_a_real_lead_is_said_to_be_one(tmp_path: Path) -> None:
     assert [(r.best_rank, r.worst_rank, r.group) for r in board.rows] == [(1, 1, 1), (2, 2, 2)]
 
 
-def test_without_errors_there_is_no_interval_and_the_others_stay_open(tmp_path: Path) -> None:
+def test_without_errors_there_is_no_rank(tmp_path: Path) -> None:
     for name, errors in zip("abc", some_errors((1.0, 3.0, 5.0)), strict=True):
         write(tmp_path, name, errors)
     next((tmp_path / "b").glob("*.npz")).unlink()
     board, remarks = board_of(tmp_path)
-    assert not remarks and len(board.notes) == 1 and "no rank interval for b" in board.notes[0]
-    assert [(r.best_rank, r.worst_rank) for r in board.rows] == [(1, 2), (None, None), (2, 3)]
-    assert board.lead is None  # of the first two one cannot be compared
+    assert not remarks and not board.notes
+    assert [(r.title, r.rank, r.best_rank) for r in board.rows] == [("a", 1, 1), ("c", 2, 2), ("b", None, None)]
+    assert [r.marks for r in board.rows] == [(), (), ("errors missing",)]
+    assert board.lead is not None and board.lead.second == "c"
 
 
 def test_other_faces_or_labels_are_said(tmp_path: Path) -> None:

@@ -109,7 +109,18 @@ class Protocol:
 
 def protocols_of(card: DatasetCard) -> list[Protocol]:
     """The protocols of a dataset, sorted by id."""
-    return sorted((protocol_from(path, card) for path in (card.folder / "protocols").glob("*.toml")), key=lambda p: p.id)
+    files = sorted((card.folder / "protocols").glob("*.toml"))
+    beside = [card.folder / "card.toml", *(card.folder / "splits").glob("*.txt")]  # what a protocol's hash and checks depend on
+    stamps = frozenset((path, stat.st_mtime_ns, stat.st_size) for path in (*files, *beside) if path.exists() for stat in [path.stat()])
+    if stamps not in _READ:
+        if len(_READ) > _MOST_READ:
+            _READ.clear()
+        _READ[stamps] = tuple(sorted((protocol_from(path, card) for path in files), key=lambda p: p.id))
+    return list(_READ[stamps])
+
+
+_READ: dict[frozenset[tuple[Path, int, int]], tuple[Protocol, ...]] = {}  # a report asks for each some thousand times
+_MOST_READ = 100
 
 
 def protocol_named(text: str) -> Protocol:

@@ -29,6 +29,8 @@ from .standings import standings_of
 
 __all__ = ["boards", "speed_of"]
 
+_IMPOSSIBLE = 1e8  # images a second
+
 _GUESS = re.compile(r": ([^:?]{1,60}\?)")  # what `hpbench.obstacles.suspicions` takes predictions for: "...: radians? ..."
 
 
@@ -163,17 +165,18 @@ def _board(protocol: Protocol, found: list[FoundRecord], claims: Claims, facts: 
         record = pair[0].record
         main = record.main
         value = main.value if main.value is not None else 0.0
-        return not record.ranked, main.value is None, -value if main.higher_is_better else value, record.model.name
+        return not (record.ranked and _is_held(*pair)), main.value is None, -value if main.higher_is_better else value, record.model.name
 
     read.sort(key=key)
     rows: list[Row] = []
-    for item, _ in read:
+    for item, errors in read:
         record, rank = item.record, None
-        if record.ranked:
+        if record.ranked and _is_held(item, errors):
             previous = rows[-1] if rows else None
             tied = previous is not None and previous.record.main.value == record.main.value
             rank = previous.rank if previous is not None and tied else len(rows) + 1
-        rows.append(_row(item, rank, protocol, facts))
+        row = _row(item, rank, protocol, facts)
+        rows.append(row if _is_held(item, errors) else replace(row, marks=(*row.marks, "errors missing")))
     notes: tuple[str, ...] = ()
     lead = beyond = None
     if len({row.record.truth_sha256 for row in rows if row.rank is not None}) > 1:
@@ -199,6 +202,11 @@ def _board(protocol: Protocol, found: list[FoundRecord], claims: Claims, facts: 
     return board, remarks
 
 
+def _is_held(item: FoundRecord, errors: Errors | None) -> bool:
+    """Whether the scores of a record in a file are held by the errors beside it; one that is in no file is its maker's."""
+    return item.path is None or bool(errors)
+
+
 def _is_called(row: Row, name: str) -> bool:
     return name in (row.title, row.record.model.name, row.record.model.label)
 
@@ -222,7 +230,7 @@ def speed_of(record: Record) -> Speed | None:
     """How fast a record's model ran and on what; None where it does not say how fast."""
     timing = record.timing or {}
     found = timing.get("images_per_s")
-    if not isinstance(found, (int, float)) or isinstance(found, bool):
+    if not isinstance(found, (int, float)) or isinstance(found, bool) or not 0 < found < _IMPOSSIBLE:
         return None
     environment = record.environment
     device = str(timing.get("device") or "")

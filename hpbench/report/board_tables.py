@@ -30,11 +30,11 @@ from .cells import (
 
 _FEW = 3  # lines of a board in a terminal, where none is comparable
 
-__all__ = ["board_markdown", "board_plain", "lead_text", "under_board"]
+__all__ = ["board_markdown", "board_plain", "lead_cell", "lead_text", "under_board"]
 
 
-def board_markdown(board: Board, level: int = 3) -> str:
-    """Heading (of a level), tables and what is said below them."""
+def board_markdown(board: Board, level: int = 3, verdicts: str = "") -> str:
+    """Heading (of a level), tables and what is said below them; `verdicts` come before the published values."""
     blocks = [f"{'#' * level} {board.protocol.reference}: {board.protocol.title}"]
     if board.rows:
         headings, shared = headings_and_shared(board.metrics, " ")
@@ -45,6 +45,7 @@ def board_markdown(board: Board, level: int = 3) -> str:
     for attribute in dict.fromkeys(gap.attribute for gap in board.gaps):
         rows, columns = _gap_table(board, attribute)
         blocks.append(_github(rows, columns, ["left", *["right"] * (len(columns) - 2), "left"]))
+    blocks += [verdicts] * bool(verdicts)
     for subset in board.subsets:
         lines = board.published_on(subset)
         rows, columns = _published_table(board, lines, all_metrics=True)
@@ -107,12 +108,29 @@ def lead_text(board: Board) -> str:
     return f"{text}." + (f" {beyond.first} leads {beyond.second} by {_found(board, beyond)}, which is real." if beyond else "")
 
 
+def lead_cell(board: Board) -> str:
+    """As `lead_text`, in a few words, models by their ids."""
+    ids = {row.title: row.record.model.label for row in board.rows}
+    lead, beyond = board.lead, board.lead_beyond_ties
+    if lead is None:
+        return board.notes[0] if board.notes else "only one model"
+    if lead.real and not lead.invisible:
+        return f"yes: {_ahead(lead)} ahead of {ids[lead.second]}, {p_text(lead.p)}"
+    level = ", ".join(ids[row.title] for row in board.rows[1:] if row.group == 1) or ids[lead.second]
+    more = f"; {_ahead(beyond)} ahead of {ids[beyond.second]}, {p_text(beyond.p)}" if beyond else ""
+    return f"no: level with {level}{more}"
+
+
+def _ahead(lead: Lead) -> str:
+    interval = "" if lead.low is None else f" [{number_text(lead.low, lead.unit)}, {number_text(lead.high, lead.unit)}]"
+    return f"{number_text(lead.difference, lead.unit)} {lead.unit}{interval}"
+
+
 def _found(board: Board, lead: Lead) -> str:
     """The difference with its interval and test."""
-    interval = "" if lead.low is None else f" [{number_text(lead.low, lead.unit)}, {number_text(lead.high, lead.unit)}]"
     over = f"{lead.test} over {lead.clusters:,} {'faces' if board.protocol.cluster_by == '' else 'clusters'}"
     pairs = f", corrected for {lead.pairs} pairs" if lead.pairs > 1 else ""
-    return f"{number_text(lead.difference, lead.unit)} {lead.unit}{interval}, {p_text(lead.p)} ({over}{pairs})"
+    return f"{_ahead(lead)}, {p_text(lead.p)} ({over}{pairs})"
 
 
 # ------------------------------------------------------------------------------------------------- measured

@@ -6,8 +6,10 @@ figures, which differ between versions of matplotlib.  So a figure lies beside i
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +20,7 @@ from ..catalog.published import PublishedCurve, PublishedRow
 from ..errors import HpbenchError, InputError
 from ..leaderboard import Board, FoundRecord, boards, find_score
 from ..readers import Dataset, load
-from .board_tables import board_markdown, lead_text
+from .board_tables import board_markdown, lead_cell
 from .cells import count_text, escape, percent_text, score_text, speed_text
 from .figures import Measured, Picture, figures_of_records, measured, published_curve_figures, published_figures
 from .overview import overview_text
@@ -28,6 +30,9 @@ __all__ = ["FigureFormat", "Report", "leads_markdown", "report_of"]
 FigureFormat = Literal["svg", "png", "pdf"]
 _FIGURES = "figures"
 _INDEX = "README.md"
+_MARKER = "<!-- hpbench report: "  # and the names of its pages
+_PAGE = re.compile(r"[A-Za-z0-9-]+\.md")
+_HALF = re.compile(r"\..+\.(json|svg|png|pdf)\.\d+\.tmp")  # `hpbench.atomic`
 
 
 @dataclass(frozen=True)
@@ -43,29 +48,43 @@ class Report:
         Of the figures.
     remarks : tuple of str
         What was left out, and why.
+    dataset : str
+        The only one that it is of.
     """
 
     pages: Mapping[str, str]
     pictures: tuple[Picture, ...]
     suffix: FigureFormat
     remarks: tuple[str, ...]
+    dataset: str = ""
 
     def write(self, folder: Path) -> list[str]:
-        """Write what differs from what is there, and remove figures of an earlier report; the names of both."""
+        """Write what differs from what is there, and remove pages and figures of an earlier report; the names of all.
+
+        Raises
+        ------
+        InputError
+            The folder holds something else, or a report of more data sets.
+        """
         changed = self.differences(folder)
-        for name, text in self._texts(folder).items():
-            if name in changed:
-                write_atomic(folder / name, text)
+        # figures before their data, so that one that was not drawn is drawn by the next call
         for picture in self.pictures:
             if self._drawn(picture) in changed:
                 (folder / _FIGURES).mkdir(parents=True, exist_ok=True)
                 picture.save(folder / self._drawn(picture))
-        for name in self._stale(folder):
+        stale = self._stale(folder)
+        for name, text in self._texts(folder).items():
+            if name in changed:
+                write_atomic(folder / name, text)
+        for name in stale:
             (folder / name).unlink()
         return changed
 
     def differences(self, folder: Path) -> list[str]:
-        """Files that are missing in a folder, differ, or belong to no figure; a figure differs when its data does."""
+        """Files that are missing in a folder, differ, or are of an earlier report; a figure differs when its data does."""
+        more = set(_pages_before(folder)) - set(self.pages)
+        if self.dataset and more:
+            raise InputError(f"{folder}: holds a report of other data sets too ({', '.join(sorted(more))}): give another folder with -o.")
         found = []
         for name, text in self._texts(folder).items():
             path = folder / name
@@ -75,7 +94,8 @@ class Report:
         return [*found, *drawn, *self._stale(folder)]
 
     def _texts(self, folder: Path) -> dict[str, str]:
-        index = self.pages[_INDEX] + _neighbours(folder, self.pages)
+        index = self.pages[_INDEX] + _neighbours(folder, {*self.pages, *_pages_before(folder)})
+        index += f"\n{_MARKER}{' '.join(sorted(self.pages))} -->\n"
         return {**self.pages, _INDEX: index, **{self._data(p): p.data for p in self.pictures}}
 
     def _drawn(self, picture: Picture) -> str:
@@ -86,11 +106,12 @@ class Report:
         return f"{_FIGURES}/{picture.name}.json"
 
     def _stale(self, folder: Path) -> list[str]:
-        """A figure and its data, both there, that are not ours any more."""
-        ours = {self._data(p) for p in self.pictures} | {self._drawn(p) for p in self.pictures}
-        kept = sorted((folder / _FIGURES).glob("*.json"))
+        """Pages of an earlier report, figures with their data, and halves of a writing that was killed, that are not ours any more."""
+        ours = {self._data(p) for p in self.pictures} | {self._drawn(p) for p in self.pictures} | set(self.pages)
+        kept = [p for p in sorted((folder / _FIGURES).glob("*.json")) if _is_of_a_figure(p)]
         there = [f"{_FIGURES}/{p.with_suffix(s).name}" for p in kept for s in (".json", ".svg", ".png", ".pdf")]
-        return [name for name in there if name not in ours and (folder / name).is_file()]
+        halves = [f"{_FIGURES}/{p.name}" for p in sorted((folder / _FIGURES).glob(".*.tmp")) if _HALF.fullmatch(p.name)]
+        return [name for name in (*_pages_before(folder), *there, *halves) if name not in ours and (folder / name).is_file()]
 
 
 def report_of(
@@ -134,7 +155,7 @@ def report_of(
         ours[_dataset_of(picture, ours)].append(picture)
     pages = {f"{name}.md": _page(name, of, ours[name], suffix) for name, of in sorted(by_dataset.items())}
     index = {_INDEX: _index(built)}
-    return Report({**index, **pages}, tuple(pictures), suffix, (*remarks, *missing, *skipped))
+    return Report({**index, **pages}, tuple(pictures), suffix, (*remarks, *missing, *skipped), dataset)
 
 
 def _measured(built: Sequence[Board]) -> tuple[list[Measured], list[str]]:
@@ -201,7 +222,7 @@ def leads_markdown(built: Sequence[Board], folder: str = "") -> str:
             continue
         score = find_score(first.record, board.protocol.main)
         shown = [first.title, f"{score_text(score, interval=True)} {score.unit if score else ''}", percent_text(first.record.coverage)]
-        shown += [speed_text(first.record), count_text(first.parameters), lead_text(board)]
+        shown += [speed_text(first.record), count_text(first.parameters), lead_cell(board)]
         rows.append([f"[{board.protocol.reference}]({folder}{_link(board)})", escape(board.protocol.main), *map(escape, shown)])
     columns = ["board", "metric", "first", "score", "coverage", "images/s", "parameters", "is the lead real?"]
     return tabulate(rows, columns, tablefmt="github", disable_numparse=True)
@@ -211,9 +232,7 @@ def _page(name: str, of: Sequence[Board], pictures: Sequence[Picture], suffix: F
     card = dataset_card(name)
     parts = [f"# {card.title}", f"[All reports]({_INDEX})"]
     for board in of:
-        parts += [f'<a id="{_anchor(board)}"></a>', board_markdown(board, level=2)]
-        if verdicts := _verdicts(board):
-            parts.append(verdicts)
+        parts += [f'<a id="{_anchor(board)}"></a>', board_markdown(board, level=2, verdicts=_verdicts(board))]
         parts += [_figure(p, suffix) for p in pictures if _shown_with(p, board)]
     left = [p for p in pictures if not any(_shown_with(p, board) for board in of)]
     if left:
@@ -246,7 +265,29 @@ def _verdicts(board: Board) -> str:
     return "\n\n".join(lines)
 
 
-def _neighbours(folder: Path, ours: Mapping[str, str]) -> str:
+def _pages_before(folder: Path) -> list[str]:
+    """The pages that an earlier report says it wrote; `InputError` where the folder's index is somebody else's."""
+    if (folder / _FIGURES).is_symlink():
+        raise InputError(f"{folder / _FIGURES}: is a link: give a folder of its own with -o.")
+    index = folder / _INDEX
+    if not index.is_file():
+        return []
+    _, marker, names = index.read_text(encoding="utf-8", errors="replace").rpartition(_MARKER)
+    if not marker:
+        raise InputError(f"{index}: is no report of hpbench, and would be lost: give another folder with -o.")
+    return [name for name in names.partition("-->")[0].split() if _PAGE.fullmatch(name)]
+
+
+def _is_of_a_figure(path: Path) -> bool:
+    """Whether a JSON file is the data of a figure of its name."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("name") == path.stem and "table" in data
+
+
+def _neighbours(folder: Path, ours: Collection[str]) -> str:
     """Links to the other reports of the folder, by their first heading."""
     found = []
     for path in sorted(folder.glob("*.md")):

@@ -30,6 +30,7 @@ def error_against_yaw_figure(
     *,
     unit: str = "deg",
     clusters: npt.ArrayLike | None = None,
+    convention: str = "",
     title: str = "",
     name: str = "error-against-yaw",
 ) -> Picture:
@@ -45,6 +46,9 @@ def error_against_yaw_figure(
         Of the errors.
     clusters : (N,) array, optional
         What is drawn together (people, sequences); each face by itself if left out.
+
+    convention : str
+        Of the yaw, for axis and caption.
 
     Raises
     ------
@@ -65,12 +69,13 @@ def error_against_yaw_figure(
             if column.shape != yaw.shape:
                 raise InputError(f"{model}: {len(column)} errors ({panel}) for {len(yaw)} faces: of other faces?")
             table += _binned(panel, model, column, yaw, edges, clusters)
+    of = f" ({convention})" if convention else ""
     caption = (
-        f"Mean error in bins of {step:g} degrees of true yaw with 95 % intervals; failed faces are charged. Bins of fewer than {_FEW} "
+        f"Mean error in bins of {step:g} degrees of true yaw{of} with 95 % intervals; failed faces are charged. Bins of fewer than {_FEW} "
         "faces are left out. Positive yaw is towards the image's left."
     )
     title = title or "Error against yaw"
-    return Picture(name, title, caption, table, lambda: _draw_against_yaw(table, list(errors), models, unit, edges, title))
+    return Picture(name, title, caption, table, lambda: _draw_against_yaw(table, list(errors), models, unit, edges, title, of))
 
 
 def _binned(panel: str, model: str, errors: Array, yaw: Array, edges: Array, clusters: npt.ArrayLike | None) -> list[Row]:
@@ -90,7 +95,7 @@ def _binned(panel: str, model: str, errors: Array, yaw: Array, edges: Array, clu
     return rows
 
 
-def _draw_against_yaw(rows: list[Row], panels: list[str], models: list[str], unit: str, edges: Array, title: str) -> Figure:
+def _draw_against_yaw(rows: list[Row], panels: list[str], models: list[str], unit: str, edges: Array, title: str, of: str) -> Figure:
     entries = [Entry(model, mark=_marked(i)) for i, model in enumerate(models)]
     height, gap, counts = (26.0, 3.5, 9.0) if len(panels) > 1 else (42.0, 3.5, 9.0)
     below = len(panels) * (height + gap) + counts + 9.0
@@ -101,11 +106,11 @@ def _draw_against_yaw(rows: list[Row], panels: list[str], models: list[str], uni
     for p, panel in enumerate(panels):
         axes = page.axes(10.5, p * (height + gap), 71.5, height)
         for i, model in enumerate(models):
-            of = [r for r in rows if r["panel"] == panel and r["model"] == model]
-            if not of:
+            binned = [r for r in rows if r["panel"] == panel and r["model"] == model]
+            if not binned:
                 continue
-            x = np.array([_number(r["yaw_from_deg"]) for r in of]) + step / 2 + (i - (len(models) - 1) / 2) * spread
-            y, low, high = (np.array([_number(r[key]) for r in of]) for key in ("error", "low", "high"))
+            x = np.array([_number(r["yaw_from_deg"]) for r in binned]) + step / 2 + (i - (len(models) - 1) / 2) * spread
+            y, low, high = (np.array([_number(r[key]) for r in binned]) for key in ("error", "low", "high"))
             style = _marked(i)
             axes.plot(x, y, **{**style, "linewidth": 1.0})
             axes.vlines(x, low, high, color=style["color"], linewidth=0.8)
@@ -117,7 +122,7 @@ def _draw_against_yaw(rows: list[Row], panels: list[str], models: list[str], uni
     axes = page.axes(10.5, len(panels) * (height + gap), 71.5, counts)
     most = [max(int(_number(r["faces"])) for r in rows if r["yaw_from_deg"] == low) for low in edges[:-1]]
     axes.bar(edges[:-1] + step / 2, most, width=0.86 * step, color="0.75")
-    axes.set(xlim=(edges[0], edges[-1]), ylabel="faces", xlabel="true yaw, deg")
+    axes.set(xlim=(edges[0], edges[-1]), ylabel="faces", xlabel=f"true yaw{of}, deg")
     axes.set_yticks([0, max(most)])
     axes.grid(visible=False)
     _yaw_ticks(axes, edges, labels=True)

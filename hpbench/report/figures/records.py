@@ -187,7 +187,12 @@ class _Drawing:
         if first:
             norm = str(parse_metric(first).parameters["norm"])
             by_model = {name: values for name, run in runs.items() if (values := _nme(run, norm)) is not None}
-            self._against_yaw(runs, {"NME": by_model}, f"% ({norm})", "300w-lp")
+            self._against_yaw(runs, {"NME": by_model}, f"% ({norm})", self._convention())
+
+    def _convention(self) -> str:
+        """Of the angles by which the data set's poses are scored first: not every one has a yaw beyond 90 degrees."""
+        metrics = (parse_metric(t) for p in protocols_of(dataset_card(self.protocol.dataset)) for t in (p.main, *p.metrics))
+        return next((str(m.parameters["convention"]) for m in metrics if m.family.name == "mae"), "yxz")
 
     def _ends(self, runs: Mapping[str, Measured], curves: Sequence[PublishedCurve]) -> dict[str, float]:
         """Where the curve of each norm ends: where published ones do, else at the protocol's first AUC."""
@@ -203,7 +208,7 @@ class _Drawing:
         decisions = {name: found for name, found in decisions.items() if found.positive.any()}
         if decisions:
             published = [r for r in rows if r.metric == "recall(precision=80)" and r.subset == "all"]
-            name, title = self._name("precision-recall"), self._title("occluded points")
+            name, title = self._name("precision-recall"), self._title("occluded points of every kind")
             self.pictures.append(precision_recall_figure(decisions, published=published, title=title, name=name))
 
     def pose(self, runs: Mapping[str, Measured]) -> None:
@@ -252,7 +257,8 @@ class _Drawing:
         if not shown or not np.isfinite(yaw).any():
             return self._skip("error-against-yaw", "there is no face with an error and a yaw")
         name, title = self._name("error-against-yaw"), self._title("error against yaw")
-        self.pictures.append(error_against_yaw_figure(shown, yaw, unit=unit, clusters=clusters, title=title, name=name))
+        facts = {"unit": unit, "convention": convention, "title": title, "name": name}
+        self.pictures.append(error_against_yaw_figure(shown, yaw, clusters=clusters, **facts))
         return None
 
 
