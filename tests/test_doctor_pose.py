@@ -38,6 +38,8 @@ ON_ANGLES = {
     "columns pitch, roll, yaw": EULER[:, [1, 2, 0]],
     "radians": np.deg2rad(EULER),
     "degrees converted twice": np.rad2deg(EULER),
+    "divided by 90": EULER / 90.0,
+    "divided by 180": EULER / 180.0,
     "convention opal23": EULER * [-1, 1, 1],
     "convention 6drepnet": euler_from_rotation(MATRICES, "6drepnet"),
     # Ry(yaw) Rz(roll) Rx(-pitch)
@@ -63,6 +65,19 @@ def test_a_mistake_in_the_angles_is_named_and_undone(name: str) -> None:
     if "shifted" not in name:  # one row has no face
         assert found.explanation.after == pytest.approx(SCORE, abs=1e-9)
     assert found.explanation.p < 1e-3 and found.explanation.says and found.explanation.mend
+
+
+@pytest.mark.parametrize("angle", range(3))
+@pytest.mark.parametrize("convention", ["6drepnet", "300w-lp", "opal23", "yxz"])
+def test_an_angle_that_is_not_predicted_is_no_wrong_order(angle: int, convention: str) -> None:
+    euler = euler_from_rotation(MATRICES, convention)
+    euler[:, angle] = np.random.default_rng(5).normal(0.0, 1.0, len(euler))
+    assert not [name for name in names(of_pose(TRUTH, angles(GOOD, euler, convention))) if name.startswith(("convention", "order"))]
+
+
+def test_faces_that_are_not_in_the_file_are_not_moved() -> None:
+    ids = [f"f{i:03d}" for i in range(40)]
+    assert all("natural" not in cause.name for cause in row_causes(ids, ids[::4]))
 
 
 @pytest.mark.parametrize("name", ON_MATRICES)

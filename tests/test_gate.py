@@ -115,6 +115,11 @@ def test_the_decision_is_that_of_the_t_interval(tmp_path: Path) -> None:
             assert (found.checks[0].low, found.checks[0].high) == pytest.approx((low, high))
 
 
+def test_an_improvement_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    assert not gated(tmp_path, 0.0, "mae > -0.5").passed
+    assert gated(tmp_path, 0.0, "mae > +0").passed and gated(tmp_path, -3.0, "mae > -0.5").passed
+
+
 def test_a_share_is_one_of_the_reference(tmp_path: Path) -> None:
     _, ref = some_errors(0.3)
     check = gated(tmp_path, 0.3, "mae > +2%").checks[0]

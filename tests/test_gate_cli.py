@@ -68,6 +68,8 @@ def test_gate_exit_codes(folders: Path) -> None:
     failed = hpbench("gate", "new", "--against", "ref", cwd=folders)
     assert failed.returncode == 1 and "FAILED" in failed.stdout and failed.stderr == ""
     assert hpbench("gate", "new", "--against", "ref", "--tolerance", "2", cwd=folders).returncode == 0
+    # no change is not what was asked for
+    assert hpbench("gate", "ref", "--against", "ref", "--fail-if", "mae > -0.5", cwd=folders).returncode == 1
     refused(hpbench("gate", "new", "--against", "ref", "--tolerance", "a bit", cwd=folders), "--tolerance 'a bit' cannot be read")
     refused(hpbench("gate", "new", "--against", "ref", "--fail-if", "mae < +1", cwd=folders), "is worse when it grows")
     refused(hpbench("gate", "new", "--against", "mnn", cwd=folders), "no protocol in common")

@@ -239,7 +239,8 @@ def _compared(made: Check, rule: Rule, without: str) -> Check:
     value = made.change if rule.amount.change else made.new
     if value is None:
         return replace(made, verdict="not checked", reason=without)
-    if value >= made.limit if made.higher_is_better else value <= made.limit:
+    slack = 1e-9 * max(1.0, abs(made.limit))  # a share of the faces that is exactly the limit
+    if value >= made.limit - slack if made.higher_is_better else value <= made.limit + slack:
         return made
     what = "the change" if rule.amount.change else "the value"
     return replace(made, verdict="failed", reason=f"{what} is {'below' if made.higher_is_better else 'above'} the limit")
@@ -252,7 +253,8 @@ def _decided(made: Check, difference: Difference, policy: Policy, tests: int) ->
     tolerance = -made.limit if made.higher_is_better else made.limit
     if policy == "regression" and loss[0] <= tolerance < loss[1]:
         made = replace(made, detectable=detectable)
-    if decide(loss, tolerance, policy) or (policy == "regression" and abs(difference.difference) < _SHOWN.get(made.unit, 0.005)):
+    invisible = policy == "regression" and tolerance >= 0.0 and abs(difference.difference) < _SHOWN.get(made.unit, 0.005)
+    if decide(loss, tolerance, policy) or invisible:  # where an improvement is asked for, none is too little
         return made
     if policy == "regression":
         return replace(made, verdict="failed", reason="worse by more than the tolerance, also at the better end of the interval")

@@ -31,6 +31,7 @@ GROUPS = ("rows", "unit", "columns", "signs", "order", "transposed", "frame", "o
 _AXIS = {"yaw": "Y", "pitch": "X", "roll": "Z"}
 _SIGNS = (1.0, -1.0, 1.0)  # of every convention but opal23, whose yaw is negated
 _OTHER_ORDERS = (("pitch", "roll", "yaw"), ("yaw", "roll", "pitch"), ("roll", "pitch", "yaw"))  # no convention's
+_LEAST_SPREAD = 0.1  # of one angle, as a share of the greatest; on heads, AFLW2000, BIWI and 300W labels have 0.2 and more
 _FRAMES = {"x": (1.0, -1.0, -1.0), "y": (-1.0, 1.0, -1.0), "z": (-1.0, -1.0, 1.0)}
 
 
@@ -91,9 +92,18 @@ def pose_faces(faces: Faces, state: Turned) -> Faces:
 def pose_kind(state: Turned, convention: str, rows: list[Cause]) -> Kind:
     """The causes that these poses may have."""
     raw = state.euler_deg is not None
-    causes = [*_units(raw), *_signs(raw), *_orders(state, raw, convention), *(_columns() if raw else ()), _transposed(), *_frames(),
+    orders = _orders(state, raw, convention) if _all_vary(state) else []
+    causes = [*_units(raw), *_signs(raw), *orders, *(_columns() if raw else ()), _transposed(), *_frames(),
               *rows, *_offsets()]  # fmt: skip
     return Kind("pose", tuple(causes), GROUPS, _take, _errors, _halfway)
+
+
+def _all_vary(state: Turned) -> bool:
+    """Whether no angle is as good as constant: one that a model does not predict is its weakness, and fits some other order better."""
+    if state.euler_deg is None or np.isnan(state.euler_deg).all(axis=0).any():
+        return True
+    spread = np.nanstd(state.euler_deg, axis=0)
+    return bool(spread.min() >= _LEAST_SPREAD * spread.max())
 
 
 def chance_deg(truth: Array, half: npt.NDArray[np.bool_]) -> Array:
@@ -160,6 +170,11 @@ def _units(raw: bool) -> list[Cause]:
     if raw:
         says, mend = "degrees were taken for radians and converted", "give the degrees as they were: divide by 180 / pi"
         found.append(Cause("degrees converted twice", "unit", says, mend, scaled(np.pi / 180.0)))
+        # what networks are trained to say; without these they would pass for radians
+        found += [
+            Cause(f"divided by {end}", "unit", f"the angles are divided by {end}", f"give degrees: multiply by {end}", scaled(float(end)))
+            for end in (90, 99, 180)
+        ]
     return found
 
 

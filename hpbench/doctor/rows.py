@@ -33,7 +33,9 @@ def row_causes(ids: Sequence[str], in_file: Sequence[str], known: dict[str, str]
     orders = {"sorted": sorted(in_file), "natural": sorted(in_file, key=_natural), "file": list(in_file)}
     orders |= {"reversed": orders["sorted"][::-1]}
     mend = "write each prediction beside the id of the face it was made for"
-    found: dict[bytes, Cause] = {np.arange(len(ids)).tobytes(): Cause("", "", "", "")}
+    rows, unmoved = [place[face] for face in in_file], np.full(len(ids), -1)
+    unmoved[rows] = rows  # an order that moves nothing is no cause
+    found: dict[bytes, Cause] = {unmoved.tobytes(): Cause("", "", "", "")}
 
     def add(name: str, says: str, owners: Sequence[str], written: Sequence[str]) -> None:
         source = np.full(len(ids), -1)
