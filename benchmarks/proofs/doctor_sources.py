@@ -323,6 +323,10 @@ def bad(source: Source, seed: int) -> Iterator[tuple[str, Faces]]:
         ):
             shift = rng.choice([-1.0, 1.0], 3) * bias / np.sqrt(3)
             yield name, Faces(ids, euler_deg=gain * angles + shift + rng.normal(0, noise, (n, 3)), convention=convention)
+        for name in CONVENTIONS:
+            missing = euler_from_rotation(truth.rotation, name) + rng.normal(0, 5.0, (n, 3))
+            for i, angle in enumerate(("yaw", "pitch", "roll")):
+                yield f"no {angle} in {name}", Faces(ids, euler_deg=np.where(np.arange(3) == i, 0.0, missing), convention=name)
         anything = Rotation.random(n, random_state=seed).as_matrix()
         yield "a good one in ten", Faces(ids, rotation=np.where(rng.random((n, 1, 1)) < 0.1, truth.rotation, anything))
         blind = angles * rng.choice([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
