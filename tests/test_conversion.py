@@ -44,6 +44,12 @@ def test_openface_frames(tmp_path: Path) -> None:
     assert faces.convention == "300w-lp"
 
 
+def test_openface_that_found_nobody(tmp_path: Path) -> None:
+    (tmp_path / "clip.csv").write_text(openface_table(TURNS, POINTS, failed=(0, 1, 2, 3)))
+    with pytest.raises(InputError, match="found none of the 4 faces"):
+        convert(tmp_path / "clip.csv")
+
+
 def test_openface_signs_as_its_authors_say() -> None:
     """ "If they tip their head up, you'll get a negative pose_Rx. If they turn to their right, you'll get a positive pose_Ry.\""""
     up, right = Rotation.from_euler("XYZ", [[-0.3, 0, 0], [0, 0.3, 0]]).as_matrix()

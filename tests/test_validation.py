@@ -44,6 +44,11 @@ def test_a_good_file_has_none(suffix: str, tmp_path: Path) -> None:
     assert check.ok and check.kind == "predictions"
 
 
+def test_a_table_without_rows_is_none(tmp_path: Path) -> None:
+    ((_, _, _, text),) = problems(put(tmp_path / "p.csv", "# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n"))
+    assert "no rows" in text
+
+
 def test_every_problem_of_a_table_with_line_row_and_column(tmp_path: Path) -> None:
     rows = [
         "a,1,2,3,10,20,30,40,1,0.5,9",

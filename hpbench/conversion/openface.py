@@ -40,6 +40,8 @@ def read_openface(path: Path, options: Options) -> Foreign:
         rows += _rows(file, left_out, file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem)
     told = [f"left out: {_kinds(list(left_out))}."] if left_out else []
     arrays = stacked(rows, {"euler_deg": (3,), "landmarks": (N_POINTS, 2)}, path)
+    if rows and all(row["failure"] for row in rows):
+        raise InputError(f"{path}: OpenFace found none of the {len(rows)} faces (success 0 in every row): there is nothing to convert.")
     if not arrays:
         raise InputError(f"{path}: neither {', '.join(_ANGLES)} nor x_0 ... y_{N_POINTS - 1} in it: OpenFace run without -pose and -2Dfp?")
     if "euler_deg" in arrays:

@@ -67,11 +67,11 @@ class _Found:
 def prediction_problems(path: Path) -> list[Problem]:
     """Every problem of a prediction file, at most `MOST`; none where it can be read."""
     try:
-        read_predictions(path)
+        given = read_predictions(path)
     except InputError as error:
         first = error
     else:
-        return []
+        return [] if len(given.faces) else located(path, ["no rows, so nothing can be scored: a face that was not found is a row too."])
     found = _Found(path)
     look = _LOOK.get(path.suffix.lower())
     if look is not None and path.is_file():
