@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 from spoilt import POSE, angles, labelled_pose, names, of_pose, turned
 
+from hpbench.doctor.causes import rows_of
 from hpbench.doctor.examination import examine
 from hpbench.doctor.rows import row_causes
 from hpbench.doctor.trial import halves, p_of_gain
@@ -73,6 +74,10 @@ def test_an_angle_that_is_not_predicted_is_no_wrong_order(angle: int, convention
     euler = euler_from_rotation(MATRICES, convention)
     euler[:, angle] = np.random.default_rng(5).normal(0.0, 1.0, len(euler))
     assert not [name for name in names(of_pose(TRUTH, angles(GOOD, euler, convention))) if name.startswith(("convention", "order"))]
+
+
+def test_a_face_that_has_no_row_gets_nobodys() -> None:
+    np.testing.assert_array_equal(rows_of(np.array([1.0, 2.0, 3.0]), np.array([2, -1, 0])), [3.0, np.nan, 1.0])
 
 
 def test_faces_that_are_not_in_the_file_are_not_moved() -> None:

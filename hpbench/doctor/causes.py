@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Case", "Cause", "Kind", "errors_without", "undone"]
+__all__ = ["Case", "Cause", "Kind", "errors_without", "rows_of", "undone"]
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -107,6 +107,14 @@ class Case:
     looked: Rows
     half: Mask
     cluster: Rows
+
+
+def rows_of(values: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Those rows of an array; -1 is a face that has none, NaN."""
+    out = values[rows]
+    if (rows < 0).any():
+        out[rows < 0] = np.nan
+    return out
 
 
 def undone(kind: Kind, case: Case, chain: Chain, rows: Rows, fitted_on: Mask) -> tuple[Any, list[Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..landmarks import SCHEMES
-from .causes import Cause, Kind
+from .causes import Cause, Kind, rows_of
 from .frames import frame_causes
 
 __all__ = ["GROUPS", "Labelled", "chance_share", "mirror_order", "own_rows", "points_kind"]
@@ -112,10 +112,7 @@ def _take(value: Any, rows: Rows) -> Any:
     if isinstance(value, Labelled):
         size = None if value.image_px is None else value.image_px[rows]
         return replace(value, points=value.points[rows], box_xyxy_px=value.box_xyxy_px[rows], image_px=size)
-    out = value[rows]
-    if (rows < 0).any():
-        out[rows < 0] = np.nan
-    return out
+    return rows_of(value, rows)
 
 
 def _errors(points: Array, labels: Labelled) -> Array:

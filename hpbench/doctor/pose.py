@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..faces import Faces
 from ..geometry.rotations import CONVENTIONS, convention_named, equivalent_euler_deg, euler_from_rotation, geodesic_deg, nearest_rotation
 from ..metrics.pose import ANGLES
-from .causes import Cause, Kind
+from .causes import Cause, Kind, rows_of
 
 __all__ = ["GROUPS", "Turned", "chance_deg", "pose_faces", "pose_kind", "pose_state"]
 
@@ -116,16 +116,9 @@ def chance_deg(truth: Array, half: npt.NDArray[np.bool_]) -> Array:
 
 def _take(value: Any, rows: npt.NDArray[np.int64]) -> Any:
     if isinstance(value, Turned):
-        euler_deg, rotation = (None if column is None else _rows(column, rows) for column in (value.euler_deg, value.rotation))
+        euler_deg, rotation = (None if column is None else rows_of(column, rows) for column in (value.euler_deg, value.rotation))
         return replace(value, euler_deg=euler_deg, rotation=rotation)
-    return _rows(value, rows)
-
-
-def _rows(column: Array, rows: npt.NDArray[np.int64]) -> Array:
-    out = column[rows]
-    if (rows < 0).any():
-        out[rows < 0] = np.nan
-    return out
+    return rows_of(value, rows)
 
 
 def _errors(state: Turned, truth: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .causes import Cause, Kind
+from .causes import Cause, Kind, rows_of
 from .points import mirror_order
 
 __all__ = ["GROUPS", "visibility_kind"]
@@ -30,14 +30,7 @@ def visibility_kind(scheme: str, rows: list[Cause]) -> Kind:
         )]),
         *rows,
     ]  # fmt: skip
-    return Kind("visibility", tuple(causes), GROUPS, _take, _errors, single=0.8, pair=0.8, beside_single=0.8)  # of 1 - ROC-AUC
-
-
-def _take(value: Array, rows: npt.NDArray[np.int64]) -> Array:
-    out = value[rows]
-    if (rows < 0).any():
-        out[rows < 0] = np.nan
-    return out
+    return Kind("visibility", tuple(causes), GROUPS, rows_of, _errors, single=0.8, pair=0.8, beside_single=0.8)  # of 1 - ROC-AUC
 
 
 def _errors(visible: Array, labels: Array) -> Array:
