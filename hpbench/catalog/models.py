@@ -18,7 +18,8 @@ class ModelCard:
     """A model as described by ``baselines/<id>/card.toml`` (or a user's own card).
 
     Either `target` names code (``package.module:Class``), or `onnx` describes ONNX files (`hpbench.models.onnx_card`).
-    `weights` says in words what files it takes and where they are from; `files` names those that lie beside the card, with their sha256.
+    `weights` says in words what files it takes and where they are from; `files` names them with their sha256, or "any" for a file that
+    everybody exports for himself; `packages` are folders of installable packages that carry them (`hpbench.models.weights`).
     `parameters` is the number of trained ones, where that means something and is known.
     """
 
@@ -31,6 +32,7 @@ class ModelCard:
     trained_on: tuple[str, ...] = ()
     weights: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
     extra: str = ""
     parameters: int | None = None
     target: str = ""

@@ -35,7 +35,7 @@ from .interface import Model
 from .onnx_outputs import VisibilityOutput, average, check_outputs, declared, read_output
 from .onnx_pose import ANGLES, Output
 from .onnx_session import OnnxSession
-from .weights import combined_sha256, find_weights
+from .weights import ANY, combined_sha256, find_weights
 
 __all__ = ["InputSpec", "OnnxCardModel", "OnnxSpec", "read_onnx_spec"]
 
@@ -109,7 +109,7 @@ class OnnxSpec:
     Attributes
     ----------
     file, sha256 : str or list of str
-        File names without folders, and their hashes.
+        File names without folders, and their hashes; "any" where everybody exports the file for himself.
     input : InputSpec
     outputs : list of tables
         See `hpbench.models.onnx_outputs`.
@@ -139,8 +139,8 @@ class OnnxSpec:
         if not self.files or len(self.files) != len(self.hashes):
             raise InputError(f"{where}: {len(self.files)} files but {len(self.hashes)} sha256: one each, in the same order.")
         for digest in self.hashes:
-            if len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
-                raise InputError(f"{where}: sha256 {digest!r:.80} is not 64 hexadecimal digits.")
+            if digest != ANY and (len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef")):
+                raise InputError(f"{where}: sha256 {digest!r:.80} is neither 64 hexadecimal digits nor {ANY!r}.")
         if (len(self.files) > 1) != (self.combine == "mean"):
             raise InputError(f'{where}: combine = "mean" and several files go together; here are {len(self.files)} files.')
         self.input.validate(f"{where}: key 'input'")
@@ -190,6 +190,7 @@ class OnnxCardModel(Model):
             model_id=card.id,
             weights=weights,
             card_folder=card.folder,
+            packages=card.packages,
             obtain=card.weights,
             licence=card.licence,
         )
