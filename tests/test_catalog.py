@@ -368,9 +368,17 @@ def test_unknown_names(text: str, message: str) -> None:
     assert message in sentence(caught)
 
 
-@pytest.mark.parametrize("text", ['id = "m"\ntitle = "t"\n', 'id = "m"\ntitle = "t"\ntarget = "a:B"\n[onnx]\nfile = "x"\n'])
-def test_a_model_card_has_a_target_or_onnx(tmp_path: Path, text: str) -> None:
-    (tmp_path / "card.toml").write_text(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        'target = "a:B"\n[onnx]\nfile = "x"\n',
+        'target = "a:B"\n[worker]\ncommand = ["x"]\n',
+        '[onnx]\nfile = "x"\n[worker]\ncommand = ["x"]\n',
+    ],
+)
+def test_a_model_card_has_a_target_or_onnx_or_a_worker(tmp_path: Path, text: str) -> None:
+    (tmp_path / "card.toml").write_text('id = "m"\ntitle = "t"\n' + text)
     with pytest.raises(InputError, match="either a target"):
         model_card_from(tmp_path / "card.toml")
 

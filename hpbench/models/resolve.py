@@ -1,4 +1,4 @@
-"""From a name to a model: catalog card, entry point, ``package.module:Class``, ``path/file.py:Class``, ``card.toml``."""
+"""From a name to a model: catalog card, entry point, ``package.module:Class``, ``path/file.py:Class``, ``card.toml``, ``worker:...``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from ..catalog import ModelCard, model_card_from, model_cards
 from ..errors import HpbenchError, InputError, did_you_mean
 from ..faces import Faces
 from .interface import Array, Model
+from .worker import PREFIX, WorkerModel, WorkerSpec, read_worker_card, read_worker_name
 
-__all__ = ["ENTRY_POINTS", "create_model", "entry_points", "read_model_arguments"]
+__all__ = ["ENTRY_POINTS", "create_model", "entry_points", "read_model_arguments", "takes_argument"]
 
 ENTRY_POINTS = "hpbench.models"
 
@@ -32,8 +33,9 @@ def create_model(name: str, *, weights: Path | None = None, device: str = "auto"
     Parameters
     ----------
     name : str
-        In this order: a ``card.toml``; ``path/file.py:Class``; a card of the catalog; an entry point of the group
-        ``hpbench.models``; ``package.module:Class``.  A function (images, boxes) -> Faces may stand for the class.
+        In this order: ``worker:`` and a command (`hpbench.models.worker`); a ``card.toml``; ``path/file.py:Class``; a card
+        of the catalog; an entry point of the group ``hpbench.models``; ``package.module:Class``.
+        A function (images, boxes) -> Faces may stand for the class, and a dict of its columns for the `Faces`.
     weights, device, arguments
         Passed on to what names them in its signature; what it does not name is an error.
 
@@ -54,7 +56,10 @@ def _create(name: str, weights: Path | None, device: str, arguments: Mapping[str
     for key in ("weights", "device", "card"):
         if key in given:
             raise InputError(f"--model-arg {key}: use --{key}." if key != "card" else "--model-arg card: give the card as the model.")
-    model = _construct(target, name, card, weights, device, given)
+    if isinstance(target, WorkerSpec):
+        model: Model = WorkerModel(target, card, weights, device, given)
+    else:
+        model = _construct(target, name, card, weights, device, given)
     if not isinstance(getattr(model, "name", ""), str) or not str(getattr(model, "name", "")).isprintable():
         raise InputError(f"model {name!r}: its name must be printable text, got {model.name!r:.60}.")
     if not isinstance(model.batch_size, int) or model.batch_size < 1:
@@ -97,8 +102,18 @@ def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
     return {e.name: e for e in importlib.metadata.entry_points(group=ENTRY_POINTS)}
 
 
-def _find(name: str) -> tuple[Callable[..., Any], ModelCard | None, str]:
-    """The class or function of a name, its card if it has one, and the hash of a user's file."""
+def takes_argument(name: str, argument: str) -> bool:
+    """Whether the constructor that a name stands for has an argument of this name; of a worker's that is not known: False."""
+    target = _find(name)[0]
+    return inspect.isclass(target) and argument in inspect.signature(target).parameters
+
+
+def _find(name: str) -> tuple[Callable[..., Any] | WorkerSpec, ModelCard | None, str]:
+    """The class, function or worker of a name, its card if it has one, and the hash of a user's file."""
+    if name.startswith(PREFIX):
+        spec = read_worker_name(name)
+        code = Path(spec.target.rpartition(":")[0])
+        return spec, None, _file_sha256(code) if code.is_file() else ""
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
@@ -125,7 +140,9 @@ def _find(name: str) -> tuple[Callable[..., Any], ModelCard | None, str]:
     raise InputError(f"unknown model {name!r}: {did_you_mean(name, [*cards, *plugins])}")
 
 
-def _of_card(card: ModelCard) -> tuple[Callable[..., Any], ModelCard, str]:
+def _of_card(card: ModelCard) -> tuple[Callable[..., Any] | WorkerSpec, ModelCard, str]:
+    if card.worker:
+        return read_worker_card(card), card, ""
     if card.onnx:
         from .onnx_card import OnnxCardModel
 
@@ -214,19 +231,24 @@ def _construct(
         predict = getattr(model, "predict", None)
         if not callable(predict):
             raise InputError(f"model {name!r}: {target.__name__} has no method predict(images, boxes_xyxy_px).")
-        return _FunctionModel(predict, getattr(model, "name", "") or target.__name__)
+        wrapped = _FunctionModel(predict, getattr(model, "name", "") or target.__name__)
+        for key in ("version", "weights_sha256", "trained_on", "device", "batch_size"):
+            if hasattr(model, key):
+                setattr(wrapped, key, getattr(model, key))
+        return wrapped
     return model
 
 
 class _FunctionModel(Model):
-    """A function (images, boxes_xyxy_px) -> Faces, or any object with such a predict, as a Model."""
+    """A function (images, boxes_xyxy_px) -> Faces or a dict of its columns, or any object with such a predict, as a Model."""
 
-    def __init__(self, function: Callable[..., Faces], name: str = "") -> None:
+    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
         self.name = name or getattr(function, "__name__", "function")
         self._function = function
 
     def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
-        return self._function(images, boxes_xyxy_px)
+        answer = self._function(images, boxes_xyxy_px)
+        return Faces(**answer) if isinstance(answer, dict) else answer
 
 
 def _file_sha256(path: Path) -> str:
