@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -12,13 +13,16 @@ import pytest
 import scipy.io
 from miniatures.aflw2000 import draw_aflw2000
 
-from hpbench.catalog import model_card_from
+from hpbench.catalog import model_card_from, model_cards
 from hpbench.errors import InputError, MissingDataError
 from hpbench.geometry.rotations import euler_from_rotation, rotation_defect, wrap_deg
-from hpbench.models.dlib68 import PREDICTOR_FILE, Dlib68, dlib_like_box, find_predictor
+from hpbench.models.dlib68 import Dlib68, dlib_like_box
 from hpbench.models.frontal import Frontal
+from hpbench.models.weights import find_weights, missing_weights
 
 BASELINES = Path(__file__).resolve().parents[1] / "baselines"
+CARD = model_cards()["dlib68"]
+((PREDICTOR_FILE, PREDICTOR_SHA256),) = CARD.files.items()
 
 needs_dlib = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("dlib", "face_recognition_models")), reason="needs the extra [dlib]"
@@ -56,19 +60,15 @@ def test_without_dlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> N
         Dlib68()
 
 
+@needs_dlib
 def test_missing_predictor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingDataError, match="no such file"):
-        find_predictor(tmp_path / "x.dat")
-    with pytest.raises(MissingDataError, match=PREDICTOR_FILE):
-        find_predictor(tmp_path)  # a folder without it
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDataError, match="--weights"):
-        find_predictor(None)
-
-
-def test_predictor_in_a_named_folder(tmp_path: Path) -> None:
-    (tmp_path / PREDICTOR_FILE).touch()
-    assert find_predictor(tmp_path) == find_predictor(tmp_path / PREDICTOR_FILE) == tmp_path / PREDICTOR_FILE
+        Dlib68(weights=tmp_path / "x.dat")
+    monkeypatch.setenv("HPBENCH_CACHE", str(tmp_path))
+    here = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "face_recognition_models" else here(name))
+    with pytest.raises(MissingDataError, match=rf"{PREDICTOR_FILE} \(sha256 {PREDICTOR_SHA256}\).*excludes commercial use.*--weights"):
+        Dlib68()
 
 
 def test_package_is_not_imported_to_find_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,17 +76,29 @@ def test_package_is_not_imported_to_find_the_file(tmp_path: Path, monkeypatch: p
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('pkg_resources')")
     (package / "models" / PREDICTOR_FILE).touch()
+    monkeypatch.setenv("HPBENCH_CACHE", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "face_recognition_models", raising=False)
-    assert find_predictor(None) == package / "models" / PREDICTOR_FILE
+    assert missing_weights(CARD.files, model_id=CARD.id, packages=CARD.packages) == []
 
 
 @needs_dlib
 def test_another_file_is_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "mine.dat"
     path.write_bytes(b"not a predictor")
-    with pytest.raises(MissingDataError, match="sha256 .* is not dlib's"):
+    with pytest.raises(MissingDataError, match=f"expected sha256 {PREDICTOR_SHA256}"):
         Dlib68(weights=path)
+
+
+@needs_dlib
+def test_the_predictor_out_of_a_wheel(tmp_path: Path) -> None:
+    (found,) = find_weights(list(CARD.files), list(CARD.files.values()), model_id=CARD.id, packages=CARD.packages)
+    with zipfile.ZipFile(tmp_path / "models.whl", "w") as wheel:
+        wheel.writestr(f"face_recognition_models/models/{PREDICTOR_FILE}", found.data)
+    image, box = np.full((100, 100, 3), 127, np.uint8), np.array([[20.0, 20, 80, 80]])
+    packed = Dlib68(weights=tmp_path / "models.whl", boxes="given")
+    assert packed.weights_sha256 == PREDICTOR_SHA256
+    np.testing.assert_array_equal(packed.predict([image], box).landmarks, Dlib68(boxes="given").predict([image], box).landmarks)
 
 
 @needs_dlib

