@@ -91,6 +91,13 @@ _WFLW98_PAIRS = (
     (96, 97),  # pupils
 )  # fmt: skip
 
+# MediaPipe numbers the vertices of its symmetrical mesh so that those of the left half follow, in order, those of the right and the middle
+_MEDIAPIPE_MIDLINE = (0, 1, 2, *range(4, 7), *range(8, 20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200)
+_MEDIAPIPE478_PAIRS = (
+    *zip((i for i in range(248) if i not in _MEDIAPIPE_MIDLINE), range(248, 468), strict=True),
+    (468, 473), (469, 476), (470, 475), (471, 474), (472, 477),  # irises: the middle, then the ring
+)  # fmt: skip
+
 _COFW29_PAIRS = ((0, 1), (2, 3), (4, 6), (5, 7), (8, 9), (10, 11), (12, 14), (13, 15), (16, 17), (18, 19), (22, 23))
 
 SCHEMES: dict[str, LandmarkScheme] = {
@@ -163,27 +170,41 @@ SCHEMES: dict[str, LandmarkScheme] = {
             outer_corners=None,
             parts={"profile": tuple(range(39))},
         ),
+        LandmarkScheme(
+            name="mediapipe478",
+            n_points=478,
+            description="478 vertices of MediaPipe's face mesh, fixed on the head; 468 and 473 are the pupils",
+            right_eye=(468,),
+            left_eye=(473,),
+            outer_corners=(33, 263),
+            parts={"face": tuple(range(468)), "right iris": tuple(range(468, 473)), "left iris": tuple(range(473, 478))},
+            pairs=_MEDIAPIPE478_PAIRS,
+        ),
     )
 }  # fmt: skip
 
-# Schemes that leave out points of another: name -> (source, the points left out, description)
-_REDUCED = {
-    "aflw19": ("aflw21", (12, 16), "AFLW without the ears, as AFLWinfo_release.mat has it"),
-    "ibug51": ("ibug68-fixed", tuple(range(17)), "the 68 points without the jaw"),
-    "ibug49": ("ibug68-fixed", (*range(17), 60, 64), "the 68 points without the jaw and the inner mouth corners"),
+
+def _without(n: int, *left_out: int) -> tuple[int, ...]:
+    return tuple(i for i in range(n) if i not in left_out)
+
+
+# Schemes of some points of another: name -> (source, its points in their order, description)
+_SELECTED: dict[str, tuple[str, tuple[int, ...], str]] = {
+    "aflw19": ("aflw21", _without(21, 12, 16), "AFLW without the ears, as AFLWinfo_release.mat has it"),
+    "ibug51": ("ibug68-fixed", _without(68, *range(17)), "the 68 points without the jaw"),
+    "ibug49": ("ibug68-fixed", _without(68, *range(17), 60, 64), "the 68 points without the jaw and the inner mouth corners"),
+    "openseeface66": (
+        "ibug68-fixed",
+        (*range(48), *range(49, 54), *range(55, 60), 48, 61, 62, 63, 54, 65, 66, 67),
+        "OpenSeeFace: the 68 points without the inner mouth corners, in another order; 58 and 62 are the mouth's corners",
+    ),
 }
 
 
-def _kept(name: str) -> tuple[int, ...]:
-    """The points of the source that a reduced scheme keeps."""
-    source, left_out, _ = _REDUCED[name]
-    return tuple(i for i in range(SCHEMES[source].n_points) if i not in left_out)
-
-
-def _reduced(name: str) -> LandmarkScheme:
-    source, _, description = _REDUCED[name]
+def _selected(name: str) -> LandmarkScheme:
+    source, points, description = _SELECTED[name]
     scheme = SCHEMES[source]
-    place = {old: new for new, old in enumerate(_kept(name))}
+    place = {old: new for new, old in enumerate(points)}
     assert scheme.outer_corners is not None
     return LandmarkScheme(
         name=name,
@@ -197,7 +218,7 @@ def _reduced(name: str) -> LandmarkScheme:
     )
 
 
-SCHEMES |= {name: _reduced(name) for name in _REDUCED}
+SCHEMES |= {name: _selected(name) for name in _SELECTED}
 
 # A point of the target as the mean of these points of the source; () where the source has none like it.
 MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
@@ -221,7 +242,11 @@ MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
         (60,), (72,), (64,), (68,), (62,), (66,), (70,), (74,), (96,), (97,),
         (55,), (59,), (54,), (57,), (76,), (82,), (79,), (90,), (94,), (85,), (16,),
     ),
-    **{(source, name): tuple((i,) for i in _kept(name)) for source in ("ibug68-contour", "ibug68-fixed") for name in ("ibug51", "ibug49")},
+    **{
+        (source, name): tuple((i,) for i in _SELECTED[name][1])
+        for source in ("ibug68-contour", "ibug68-fixed")
+        for name in ("ibug51", "ibug49", "openseeface66")
+    },
     **{
         (source, "aflw21"): (
             (17,), (19,), (21,), (22,), (24,), (26,),  # brows
@@ -230,8 +255,36 @@ MAPS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
         )
         for source in ("ibug68-contour", "ibug68-fixed")
     },
-    ("aflw21", "aflw19"): tuple((i,) for i in _kept("aflw19")),
+    ("aflw21", "aflw19"): tuple((i,) for i in _SELECTED["aflw19"][1]),
+    # OpenSeeFace has one corner on each side of the mouth, which lies on the outer one (see baselines/openseeface): it stands for both
+    ("openseeface66", "ibug68-fixed"): tuple((_SELECTED["openseeface66"][1].index({60: 48, 64: 54}.get(i, i)),) for i in range(68)),
+    # Vertices of correspondences in public use; the upper ends of the jaw (0, 1, 15, 16) by their fit to labels (see baselines/mediapipe)
+    ("mediapipe478", "ibug68-fixed"): (
+        (127, 234), (93,), (132,), (58,), (172,), (136,), (150,), (176,), (152,),
+        (400,), (379,), (365,), (397,), (288,), (361,), (323,), (356, 454),
+        *((i,) for i in (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)), (168, 6),  # brows; the nose begins
+        *((i,) for i in (197, 5, 4, 75, 97, 2, 326, 305, 33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380)),
+        *((i,) for i in (61, 39, 37, 0, 267, 269, 291, 321, 314, 17, 84, 91, 78, 82, 13, 312, 308, 317, 14, 87)),  # mouth
+    ),
 }  # fmt: skip
+
+
+def _through(source: str, middle: str, target: str) -> tuple[tuple[int, ...], ...]:
+    """The map by way of another scheme, whose points are single ones of the source."""
+    first = MAPS[source, middle]
+    return tuple(tuple(point for i in points for point in first[i]) for points in MAPS[middle, target])
+
+
+MAPS |= {
+    (source, "aflw19"): tuple(MAPS[source, "aflw21"][i] for i in _SELECTED["aflw19"][1]) for source in ("ibug68-contour", "ibug68-fixed")
+}
+MAPS |= {("openseeface66", name): _through("openseeface66", "ibug68-fixed", name) for name in ("ibug49", "cofw29", "aflw21", "aflw19")}
+MAPS |= {
+    ("mediapipe478", name): _through("mediapipe478", "ibug68-fixed", name) for name in ("ibug51", "ibug49", "cofw29", "aflw21", "aflw19")
+}
+# MediaPipe has the brows' lower edges and the pupils, which the 68 points lack
+_OF_COFW = {5: (52,), 7: (282,), 16: (468,), 17: (473,)}
+MAPS["mediapipe478", "cofw29"] = tuple(_OF_COFW.get(i, points) for i, points in enumerate(MAPS["mediapipe478", "cofw29"]))
 
 
 def map_landmarks(landmarks: npt.ArrayLike, source: str, target: str) -> npt.NDArray[np.float64]:

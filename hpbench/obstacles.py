@@ -13,15 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from .catalog import Protocol
+from .detectors.cards import PREFIX
 from .errors import InputError
 from .faces import Faces
 from .geometry.rotations import geodesic_deg, rotation_from_euler
-from .landmarks import MAPS, SCHEMES
+from .landmarks import SCHEMES
+from .mapped import in_scheme, map_between, other_points
 from .metrics import Metric, parse_metric
 from .metrics.pose import angles_deg
 from .metrics.visibility import decisions_of, is_constant, roc_auc
 
-__all__ = ["mixes_schemes", "obstacle", "protocol_needs", "refuse_unknown_ids", "suspicions", "tells_kinds_apart", "view_refusal"]
+__all__ = [
+    "as_compared",
+    "mixes_schemes",
+    "obstacle",
+    "protocol_needs",
+    "refuse_unknown_ids",
+    "suspicions",
+    "tells_kinds_apart",
+    "view_refusal",
+]
 
 _Array = npt.NDArray[np.float64]
 
@@ -37,10 +48,14 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
     Parameters
     ----------
     boxes : str
-        The box set the model was given; "" = not stated, which is allowed (and noted in the record).
+        The box set the model was given; "" = not stated, which is allowed, as are a detector's (both are noted in the record).
     mix_schemes : bool
         Score landmarks of another scheme of the same length all the same.
+
+    Points that `hpbench.mapped` makes those of the labels are no obstacle.
     """
+    mapped = map_between(predictions.scheme, truth_scheme, mix_schemes=_mixes(protocol, mix_schemes))
+    scheme = mapped or predictions.scheme
     if protocol_needs(protocol, "pose") and predictions.rotation is None:
         return "the predictions hold no pose"
     if protocol_needs(protocol, "visibility"):
@@ -49,41 +64,32 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
         if is_constant(predictions):
             value = predictions.visibility[~np.isnan(predictions.visibility)][0]
             return f"the visibility of all points of all faces is {value:g}: not predicted? leave it out then"
-        if problem := _other_points("visibility", predictions.visibility.shape[1], predictions.scheme, truth_scheme):
+        points = SCHEMES[mapped].n_points if mapped else predictions.visibility.shape[1]
+        if problem := other_points("visibility", points, scheme, truth_scheme):
             return problem
     if protocol_needs(protocol, "landmarks"):
         if predictions.landmarks is None:
             return "the predictions hold no landmarks"
-        if problem := _other_points("landmarks", predictions.landmarks.shape[1], predictions.scheme, truth_scheme):
+        points = SCHEMES[mapped].n_points if mapped else predictions.landmarks.shape[1]
+        if problem := other_points("landmarks", points, scheme, truth_scheme):
             return problem
-        if mixes_schemes(protocol, truth_scheme, predictions) and not mix_schemes:
-            return (
-                f"the predictions are {predictions.scheme}, the labels {truth_scheme}: other points; --mix-schemes scores them all the same"
-            )
-    if boxes and boxes != protocol.boxes:
+        if scheme not in (None, truth_scheme) and not mix_schemes:
+            return f"the predictions are {scheme}, the labels {truth_scheme}: other points; --mix-schemes scores them all the same"
+    if boxes and boxes != protocol.boxes and not boxes.startswith(PREFIX):
         return f"the model was given the boxes {boxes!r}, the protocol's are {protocol.boxes!r}"
     return ""
 
 
-def _other_points(kind: str, predicted: int, stated: str | None, labelled: str) -> str:
-    """Why so many predicted points are not those of the labels' scheme, with the map that makes them so; or ""."""
-    if labelled not in SCHEMES or predicted == SCHEMES[labelled].n_points:
-        return ""
-    have = f"{predicted} landmarks" if kind == "landmarks" else f"the visibility of {predicted} points"
-    problem = f"the predictions have {have} a face, the labels {SCHEMES[labelled].n_points} ({labelled})"
-    known = [name for name, scheme in SCHEMES.items() if scheme.n_points == predicted and stated in (None, name)]
-    source = next((name for name in known if (name, labelled) in MAPS), None)
-    if source is not None:
-        missing = [str(i) for i, points in enumerate(MAPS[source, labelled]) if not points]
-        but = f", all but {' and '.join(missing)}, which {source} has nothing like" if missing else ""
-        if kind == "landmarks":
-            return f"{problem}: hpbench.landmarks.map_landmarks(landmarks, {source!r}, {labelled!r}) makes them{but}"
-        return f"{problem}: hpbench.landmarks.MAPS[{source!r}, {labelled!r}] says which of them{but}"
-    if predicted == 66 and SCHEMES[labelled].n_points == 68:
-        return f"{problem}: the 68 without the inner mouth corners, 60 and 64? There is no map that makes up points"
-    others = [target for name, target in MAPS if name in known]
-    but = f", only to {' and '.join(dict.fromkeys(others))}" if others else ""
-    return f"{problem}: there is no map from {known[0] if known else f'{predicted} points'} to {labelled}{but}"
+def as_compared(protocol: Protocol, truth_scheme: str, predictions: Faces, *, mix_schemes: bool = False) -> Faces:
+    """Predictions as a protocol compares them with labels of a scheme: their points mapped by `hpbench.mapped` where it knows how."""
+    if not protocol_needs(protocol, "landmarks") and not protocol_needs(protocol, "visibility"):
+        return predictions
+    return in_scheme(predictions, truth_scheme, mix_schemes=_mixes(protocol, mix_schemes))
+
+
+def _mixes(protocol: Protocol, asked: bool) -> bool:
+    """Visibility alone may be that of another scheme of the same length: which point it is, not where, is what counts."""
+    return asked or not protocol_needs(protocol, "landmarks")
 
 
 def mixes_schemes(protocol: Protocol, truth_scheme: str, predictions: Faces) -> bool:

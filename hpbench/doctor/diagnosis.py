@@ -14,7 +14,7 @@ from ..catalog import Protocol, protocol_named, protocols_of
 from ..errors import HpbenchError, InputError, MissingDataError
 from ..metrics import parse_metric
 from ..metrics.visibility import is_constant
-from ..obstacles import obstacle, protocol_needs, refuse_unknown_ids
+from ..obstacles import as_compared, obstacle, protocol_needs, refuse_unknown_ids
 from ..predictions import Predictions, read_predictions
 from ..readers import Dataset, load
 from .examination import KINDS, Examination, examine
@@ -115,7 +115,8 @@ def diagnose(
         def sizes(of: Sequence[str], boxes: str = chosen.boxes) -> Array | None:
             return _image_sizes(source, of, boxes)
 
-        found, rows = examine(kind, chosen, truth, given.faces, boxes_xyxy_px=boxes, image_sizes=sizes, known=known, seed=seed)
+        faces = as_compared(chosen, source.scheme(chosen.labels), given.faces, mix_schemes=True)
+        found, rows = examine(kind, chosen, truth, faces, boxes_xyxy_px=boxes, image_sizes=sizes, known=known, seed=seed)
         known = rows or known
         examinations.append(found)
     if not examinations:
@@ -153,7 +154,7 @@ def _protocol_for(kind: str, protocols: Sequence[Protocol], source: Dataset, giv
         ids = set(source.found_ids(p.split, p.labels))
         absent &= not ids
         if (n := len(ids & predicted)) > 0:
-            other = given.faces.scheme not in (None, source.scheme(p.labels))
+            other = as_compared(alone, source.scheme(p.labels), given.faces).scheme not in (None, source.scheme(p.labels))
             not_theirs = given.boxes not in ("", p.boxes)
             fitting.append(((-n, kind == "landmarks" and other, not_theirs, bool(p.align_by), p.exclude is not None, len(p.id)), p))
     if fitting:

@@ -56,6 +56,8 @@ def _boxes(end: End) -> str:
         return end.predictions.boxes or "not stated"
     if end.record is not None and any(note.startswith("boxes not stated") for note in end.record.notes):
         return "not stated"
+    if end.record is not None and end.record.detector:
+        return end.record.detector
     sure = end.row is None or end.row.comparable == "yes"
     return end.protocol.boxes if end.protocol is not None and sure else ""
 

@@ -19,7 +19,7 @@ from ..faces import Faces
 from ..geometry.rotations import euler_from_rotation
 from ..metrics import Metric, parse_metric
 from ..metrics.table import METRICS
-from ..obstacles import obstacle
+from ..obstacles import as_compared, obstacle
 from ..readers import Dataset
 
 __all__ = ["FACTORS", "Bench", "Number", "Setting", "differing", "mixed", "setting_of", "words"]
@@ -225,6 +225,7 @@ class Bench:
         scheme = self.source.scheme(setting.labels)
         if problem := obstacle(protocol, scheme, predictions, "", mix_schemes=True):
             raise InputError(f"{problem}.")
+        predictions = as_compared(protocol, scheme, predictions, mix_schemes=True)
         found = evaluate(protocol, self.truth(setting), _with_triple(predictions, setting), expected_ids=self._ids, resamples=0)
         scores = found.subsets.get(setting.subset.name, ()) if setting.subset else found.scores
         if not scores:
