@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .detectors.chosen import DetectedBoxes
 from .errors import HpbenchError, InputError
 from .faces import Faces, Sample
 from .models.interface import Model
@@ -71,17 +72,23 @@ class Watch:
         return reason
 
 
-def predict_batch(watch: Watch, batch: list[tuple[Sample, Array | InputError]]) -> tuple[Faces, float]:
-    """Predictions of one batch, a row a sample, and the seconds spent in the model."""
+def predict_batch(
+    watch: Watch, batch: list[tuple[Sample, Array | InputError]], detected: DetectedBoxes | None = None
+) -> tuple[Faces, float]:
+    """Predictions of one batch, a row a sample, and the seconds spent in the model and, where it gives the boxes, in the detector."""
+    started = time.perf_counter()
     ids = [sample.sample_id for sample, _ in batch]
     reasons = [f"{UNREADABLE}{image}" if isinstance(image, InputError) else "" for _, image in batch]
     for i, (sample, _) in enumerate(batch):
         if not reasons[i] and not np.isfinite(sample.box_xyxy_px).all():
             reasons[i] = "the data has no box of this face"  # a model is not asked about nothing
+    given = [sample.box_xyxy_px for sample, _ in batch]
+    if detected is not None:
+        for i in (i for i, reason in enumerate(reasons) if not reason):
+            given[i], reasons[i] = _detected(detected, *batch[i])
     usable = [i for i, reason in enumerate(reasons) if not reason]
     images = [image for i in usable if not isinstance(image := batch[i][1], InputError)]
-    boxes = np.array([batch[i][0].box_xyxy_px for i in usable], dtype=np.float64).reshape(-1, 4)
-    started = time.perf_counter()
+    boxes = np.array([given[i] for i in usable], dtype=np.float64).reshape(-1, 4)
     answers: list[tuple[list[int], Faces]] = []  # rows of the batch, and what the model says of them
     if usable:
         try:
@@ -106,6 +113,18 @@ def predict_batch(watch: Watch, batch: list[tuple[Sample, Array | InputError]]) 
     empty = _all_nan(aligned)
     final = [r or o or (f"{watch.model.name} returned NaN" if e else "") for r, o, e in zip(reasons, own, empty, strict=True)]
     return _without_values(aligned, final), seconds
+
+
+def _detected(detected: DetectedBoxes, sample: Sample, image: Array | InputError) -> tuple[Array, str]:
+    """The detector's box of a face, or why there is none."""
+    assert not isinstance(image, InputError)
+    try:
+        box = detected.box_near(image, sample.box_xyxy_px)
+    except HpbenchError:  # of the detector itself, not of this picture
+        raise
+    except Exception as error:
+        return sample.box_xyxy_px, f"{detected.name} raised {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:300]
+    return (sample.box_xyxy_px, detected.not_found) if box is None else (box, "")
 
 
 def _without_values(faces: Faces, reasons: list[str]) -> Faces:

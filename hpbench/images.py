@@ -47,8 +47,8 @@ class ImageRef:
         return decode_image(self.fetch(), self.name)
 
 
-def decode_image(data: bytes, name: str) -> Array:
-    """Decode an encoded image; `name` is what an error calls it.  See `ImageRef.read`."""
+def decode_image(data: bytes, name: str, *, upright: bool = False) -> Array:
+    """Decode an encoded image; `name` is what an error calls it, `upright` turns it as EXIF says.  See `ImageRef.read`."""
     import cv2
 
     if not data:
@@ -62,7 +62,8 @@ def decode_image(data: bytes, name: str) -> Array:
     if width * height > MAX_IMAGE_PIXELS:
         raise InputError(f"{name}: {width} x {height} pixels is over the limit of 100 megapixels.")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise InputError(f"{name}: cannot be decoded ({reason}).") from None

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .catalog import Protocol, dataset_card, eye_norm_refusal, protocol_named, protocols_of
+from .detectors.cards import PREFIX, detector_card
+from .detectors.chosen import DetectedBoxes
 from .errors import InputError, MissingDataError
 from .locked import locked
 from .metrics import parse_metric
@@ -62,11 +64,12 @@ def run(
     protocol : str or list of str, optional
         Only these protocols (``aflw2000/pose-1969``).
     boxes : str, optional
-        Name of the box set the model is given; default: that of the protocols asked for, else the card's.
+        Name of the box set the model is given; default: that of the protocols asked for, else the card's.  ``detector:NAME``: what
+        this detector finds in the whole picture (`hpbench.detectors.chosen`); such records are never ranked.
     weights, model_args, device
         Passed to the model where it takes them.
     out : path, optional
-        Output folder; default ``hpbench-out/<model>/<dataset>``.
+        Output folder; default ``hpbench-out/<model>/<dataset>``, with ``-detector-<name>`` behind it where a detector gives the boxes.
     batch_size, workers : int, optional
         Faces per call; decoding threads.
     limit : int, optional
@@ -91,35 +94,42 @@ def run(
     protocol = [p for p in ([protocol] if isinstance(protocol, str) else protocol) if p]
     protocols = _protocols(source.card.id, protocol)
     named_boxes = {p.boxes for p in protocols} if protocol else set()
-    box_set = source.box_set(boxes or (named_boxes.pop() if len(named_boxes) == 1 else ""))
-    served = [p for p in protocols if p.boxes == box_set]
+    detecting = detector_card(boxes) if boxes.startswith(PREFIX) else None
+    box_set = source.box_set(boxes if boxes and not detecting else named_boxes.pop() if not boxes and len(named_boxes) == 1 else "")
+    served = protocols if detecting else [p for p in protocols if p.boxes == box_set]
     extra = _checked_metrics(metrics, source, protocols, eye_norms=eye_norms)
-    _refuse_before_running(source, protocols if protocol else served, box_set, named=bool(protocol))
+    _refuse_before_running(source, protocols if protocol else served, "" if detecting else box_set, named=bool(protocol))
     _check_counts(limit=limit, batch_size=batch_size, workers=workers, max_failures=max_failures)
     made = model if isinstance(model, Model) else create_model(
         model, weights=Path(weights) if weights is not None else None, device=device, arguments=model_args
     )  # fmt: skip
     made.name = made.name or type(made).__name__
+    detected = DetectedBoxes(detecting) if detecting else None
     ids = _ids_to_predict(source, served, limit)
     _refuse_no_images(source, served, ids)
     samples = list(source.samples_of(ids, box_set))
     arguments = dict(model_args or {})
     facts = ModelFacts(made.name, str(made.version), made.weights_sha256, arguments, made.trained_on)
-    folder = Path(out) if out is not None else default_output(facts.label, source.card.id)
+    given = detected.name if detected else box_set
+    folder = Path(out) if out is not None else default_output(facts.label, source.card.id, given)
     file = folder / "predictions.h5"
     with locked(folder, "a run"):
         _keep_larger(file, len(samples), limit)
         _remark_missing(source, served, ids, remark)
         size = batch_size or made.batch_size
         predictions, timing = predict(
-            made, samples, file, boxes=box_set, batch_size=size,
+            made, samples, file, boxes=given, batch_size=size, detected=detected,
             settings={
                 "model": made.name, "version": made.version, "weights_sha256": made.weights_sha256,
-                "dataset": source.card.id, "data": source.fingerprint(folder), "boxes": box_set, "model_args": arguments,
+                "dataset": source.card.id, "data": source.fingerprint(folder), "boxes": given, "model_args": arguments,
                 "weights": _content_sha256(Path(weights)) if weights is not None else None,
+                **({"detector": detected.settings} if detected else {}),
             },
             workers=workers or min(4, os.cpu_count() or 1), max_failures=max_failures, progress=progress, remark=remark,
         )  # fmt: skip
+        reasons = predictions.faces.failure
+        if detected and reasons is not None and set(reasons) == {detected.not_found}:
+            raise InputError(f"{detected.name} found none of the {len(samples)} faces: nothing to score.")
         records = score_protocols(
             predictions, source, protocols, facts, folder,
             limit_ids=ids if limit is not None else None, with_images=True,
@@ -167,7 +177,7 @@ def score(
     source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
     extra = _checked_metrics(metrics, source, protocols, eye_norms=eye_norms)
     name = given.model or (Path(predictions).stem if isinstance(predictions, (str, Path)) else "predictions")
-    folder = Path(out) if out is not None else _untaken(default_output(name, source.card.id), given, protocols)
+    folder = Path(out) if out is not None else _untaken(default_output(name, source.card.id, given.boxes), given, protocols)
     _remark_missing(source, protocols, None, remark)
     return score_protocols(
         given, source, protocols, ModelFacts(name), folder,
@@ -186,9 +196,17 @@ def _untaken(folder: Path, predictions: Predictions, protocols: list[Protocol]) 
     return folder
 
 
-def default_output(model: str, dataset: str) -> Path:
-    """``hpbench-out/<model>/<dataset>``, the model's name made safe for a folder."""
-    return Path("hpbench-out") / (re.sub(r"[^\w.+-]+", "-", model).strip("-.") or "model") / dataset
+def default_output(model: str, dataset: str, boxes: str = "") -> Path:
+    """``hpbench-out/<model>/<dataset>``, names made safe for a folder; with the boxes behind it where a detector gave them.
+
+    Such records have the names of those with the protocols' boxes, which they must not replace.
+    """
+    folder = f"{dataset}-{boxes}" if boxes.startswith(PREFIX) else dataset
+    return Path("hpbench-out") / _safe(model, "model") / _safe(folder, dataset)
+
+
+def _safe(name: str, otherwise: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or otherwise
 
 
 def _protocols(dataset_id: str, names: list[str]) -> list[Protocol]:
@@ -278,11 +296,11 @@ def _remark_missing(source: Dataset, protocols: list[Protocol], ids: list[str] |
 
 
 def _refuse_before_running(source: Dataset, protocols: list[Protocol], box_set: str, *, named: bool) -> None:
-    """Before hours of inference: what was asked for can be scored with these boxes and labels."""
+    """Before hours of inference: what was asked for can be scored with these boxes ("": a detector's) and labels."""
     if not protocols:
         raise InputError(f"{source.card.id}: no protocol of it is for the boxes {box_set!r} (`hpbench protocols list`).")
     for protocol in protocols:
-        if protocol.boxes != box_set:
+        if box_set and protocol.boxes != box_set:
             raise InputError(
                 f"{protocol.reference} is for the boxes {protocol.boxes!r}, not {box_set!r}: run it by itself, without --boxes."
             )

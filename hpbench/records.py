@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ SCHEMA = 1
 _BELONGS = {"predictions_sha256": "predictions", "truth_sha256": "labels"}
 MAX_RECORD_BYTES = 64 << 20
 _MAX_NAME = 200
+_DETECTED = re.compile(r"boxes of (detector:\S*)")  # a note of `hpbench.detectors.cards.stated`
 _VOLATILE = ("timing", "environment", "git", "date")
 
 
@@ -208,9 +210,14 @@ class Record:
         return self.scores[0]
 
     @property
+    def detector(self) -> str:
+        """``detector:<name>`` where a detector gave the model its boxes, another task than the protocol's; "" else."""
+        return next((match[1] for note in self.notes if (match := _DETECTED.match(note))), "")
+
+    @property
     def ranked(self) -> bool:
         """Whether a board may give it a rank."""
-        return not self.partial and self.dataset.verified is not False and self.main.value is not None
+        return not self.partial and self.dataset.verified is not False and self.main.value is not None and not self.detector
 
     @property
     def file_name(self) -> str:

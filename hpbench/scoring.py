@@ -9,11 +9,13 @@ from typing import Any
 
 from .batches import UNREADABLE
 from .catalog import Protocol
+from .detectors.cards import PREFIX, stated
 from .errors import InputError
 from .evaluate import evaluate
 from .faces import Faces
+from .mapped import mapped_note
 from .metrics import parse_metric
-from .obstacles import mixes_schemes, obstacle, protocol_needs, refuse_unknown_ids, suspicions
+from .obstacles import as_compared, mixes_schemes, obstacle, protocol_needs, refuse_unknown_ids, suspicions
 from .predictions import Predictions
 from .provenance import fresh_facts
 from .readers import Dataset
@@ -105,13 +107,17 @@ def score_protocols(
             notes.append(f"{unreadable} images could not be read: the faces are charged, but it is the data's fault")
         if not predictions.boxes:
             notes.append("boxes not stated")
+        elif predictions.boxes.startswith(PREFIX):
+            notes.append(stated(predictions.boxes))
         if predictions.faces.scheme is None and predictions.faces.landmarks is not None and protocol_needs(protocol, "landmarks"):
             notes.append(f"scheme not stated: taken for {scheme}")
-        notes += suspicions(protocol, truth, predictions.faces)
-        if mixes_schemes(protocol, scheme, predictions.faces):
-            notes.append(f"schemes mixed: {predictions.faces.scheme} predictions on {scheme} labels")
+        compared = as_compared(protocol, scheme, predictions.faces, mix_schemes=mix_schemes)
+        notes += filter(None, [mapped_note(predictions.faces, compared)])
+        notes += suspicions(protocol, truth, compared)
+        if mixes_schemes(protocol, scheme, compared):
+            notes.append(f"schemes mixed: {compared.scheme} predictions on {scheme} labels")
         extra = [m for m in metrics if protocol_needs(protocol, parse_metric(m).family.needs)]
-        found = evaluate(protocol, truth, predictions.faces, expected_ids=all_ids, source=origin, metrics=extra)
+        found = evaluate(protocol, truth, compared, expected_ids=all_ids, source=origin, metrics=extra)
         record = Record(
             **facts,
             protocol=ProtocolFacts(protocol.id, protocol.version, protocol.sha256),

@@ -26,6 +26,7 @@ LAYERS = [
     "landmarks",  # schemes
     "geometry",  # rotations, conventions, cameras, the mean face
     "images",  # decoding, cropping
+    "drawing",  # boxes, points and head axes on pictures
     "columns",  # the columns of faces and their checks
     "faces",  # the table that serves truth and prediction; Sample
     "metrics",  # arrays in, numbers out
@@ -39,8 +40,12 @@ LAYERS = [
     "heads",  # faces rendered with exact labels; files that a reader reads
     "mnn",  # the reference network: targets, training, inference
     "models",  # samples -> predictions
+    "detectors",  # pictures -> face boxes
     "batches",  # one batch through a model
     "predict",  # a model over a dataset
+    "look",  # a model on one's own pictures
+    "look_video",  # and videos
+    "mapped",  # predictions in the landmark scheme of the labels
     "obstacles",  # why predictions do not fit a protocol
     "diagnostics",  # what kind of error it is
     "charging",  # what failed faces cost
@@ -49,6 +54,7 @@ LAYERS = [
     "kept",  # predictions that lie beside records
     "submissions",  # results packed, unpacked, checked
     "jobs",  # the verbs: run, score
+    "speed",  # how fast models are on this machine
     "reproduce",  # train, run and score as the paper did
     "comparison",  # two records, face by face; gates
     "doctor",  # which mistake explains bad predictions
@@ -57,6 +63,7 @@ LAYERS = [
     "selfcheck",  # laws that every installation keeps
     "explain",  # why two numbers differ
     "sensitivity",  # how far the choice of protocol moves a score
+    "inspection",  # whether a model keeps its contract; its colours and its crop
     "leaderboard",  # records -> ranked tables
     "report",  # records -> documents and figures
     "site",  # boards -> static pages
@@ -75,8 +82,10 @@ OPTIONAL = {
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "openvino",
     "ray",
     "safetensors",
+    "spiga",
     "torch",
     "warp",
     "yaml",

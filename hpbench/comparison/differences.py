@@ -49,6 +49,9 @@ def compare(pair: Pair, members: Members | None = None) -> Comparison:
     clusters = clusters_of(pair)
     notes = [f"{m} is in the reference only" for m in theirs if m not in metrics]
     notes += [f"{name} is a partial record" for name, side in (("NEW", new), ("REF", ref)) if side.record.partial]
+    if new.record.detector != ref.record.detector:
+        given = [side.record.detector or "the protocol's" for side in (new, ref)]
+        notes.append(f"not the same task: NEW has the boxes {given[0]}, REF {given[1]}")
     return Comparison(
         protocol=pair.protocol,
         new=new,

@@ -38,6 +38,7 @@ def records_text(records: Sequence[Record], width: int = WIDTH) -> str:
 
 def _record_text(record: Record, width: int) -> str:
     mark = "partial, not ranked" if record.partial else "unverified, not ranked" if record.dataset.verified is False else ""
+    mark = mark or (f"boxes of {record.detector}, not ranked" if record.detector else "")
     title = f"{record.model.label} on {record.protocol.reference}" + (f" ({mark})" if mark else "")
     lines = [
         first_that_fits(

@@ -131,6 +131,8 @@ def _off_the_ranks(record: Record) -> str:
         return f"{record.protocol.reference} is not known here: nobody else can score it"
     if protocol.sha256 != record.protocol.sha256:
         return f"scored by another text of {protocol.id} than the present one (`hpbench rescore` scores it anew)"
+    if record.detector:
+        return f"with boxes of {record.detector}, another task than the protocol's: it will not be ranked"
     if not record.ranked:
         return "partial or unverified: it will not be ranked"
     return ""

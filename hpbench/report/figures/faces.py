@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...drawing import BOX_COLOUR, EDGE_COLOUR, HIDDEN_COLOUR, POINT_COLOUR, draw_axes, pixel
 from ...errors import InputError
 from ...faces import Faces
 from ...readers import Dataset
@@ -17,10 +18,7 @@ __all__ = ["contact_sheet", "draw_comparison", "draw_labels"]
 
 Array = npt.NDArray[Any]
 
-# colours (RGB) that the common colour blindnesses keep apart
-_BOX, _POINT, _HIDDEN = (255, 255, 255), (86, 180, 233), (213, 94, 0)
-_AXES = ((213, 94, 0), (0, 158, 115), (0, 114, 178))  # x to the subject's left, y down, and out of the face
-_TRUTH, _PREDICTION, _EDGE = (86, 180, 233), (230, 159, 0), (0, 0, 0)
+_TRUTH, _PREDICTION = POINT_COLOUR, (230, 159, 0)
 
 
 def contact_sheet(dataset: Dataset, path: Path, *, split: str = "", labels: str = "", count: int = 12, anonymise: bool = False) -> int:
@@ -93,19 +91,15 @@ def draw_labels(image: Array, box_xyxy_px: Array, label: Faces, *, anonymise: bo
         picture = cv2.GaussianBlur(cv2.resize(picture, (14, 14), interpolation=cv2.INTER_AREA), (3, 3), 0)
         picture = cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_NEAREST)
     low, high = np.rint(cut.place(box.reshape(2, 2))).astype(int)
-    cv2.rectangle(picture, tuple(map(int, low)), tuple(map(int, high)), _BOX, 1, cv2.LINE_AA)
+    cv2.rectangle(picture, tuple(map(int, low)), tuple(map(int, high)), BOX_COLOUR, 1, cv2.LINE_AA)
     if label.landmarks is not None:
         hidden = label.visibility[0] < 0.5 if label.visibility is not None else np.zeros(label.landmarks.shape[1], dtype=bool)
         for point, occluded in zip(cut.place(label.landmarks[0]), hidden, strict=True):
             if np.isfinite(point).all():
-                place = (int(round(point[0])), int(round(point[1])))
-                cv2.circle(picture, place, 3, _HIDDEN if occluded else _POINT, -1, cv2.LINE_AA)
+                cv2.circle(picture, pixel(point), 3, HIDDEN_COLOUR if occluded else POINT_COLOUR, -1, cv2.LINE_AA)
     if label.rotation is not None and np.isfinite(label.rotation).all():
-        origin = tuple(int(round(v)) for v in cut.place((box[:2] + box[2:]) / 2))
         length = 0.35 * cut.scale * float((box[2:] - box[:2]).max())
-        for axis, colour in zip(label.rotation[0].T * [[1.0], [1.0], [-1.0]], _AXES, strict=True):
-            end = tuple(int(round(o + length * a)) for o, a in zip(origin, axis[:2], strict=True))
-            cv2.arrowedLine(picture, origin, end, colour, 2, cv2.LINE_AA, tipLength=0.15)
+        draw_axes(picture, cut.place((box[:2] + box[2:]) / 2), label.rotation[0], length)
     return picture
 
 
@@ -158,7 +152,7 @@ def draw_comparison(image: Array, box_xyxy_px: Array, truth: Faces, prediction: 
     if truth.landmarks is not None and prediction.landmarks is not None and truth.landmarks.shape == prediction.landmarks.shape:
         for a, b in zip(cut.place(truth.landmarks[0]), cut.place(prediction.landmarks[0]), strict=True):
             if np.isfinite((a, b)).all():
-                cv2.line(picture, _pixel(a), _pixel(b), (255, 255, 255), 1, cv2.LINE_AA)
+                cv2.line(picture, pixel(a), pixel(b), (255, 255, 255), 1, cv2.LINE_AA)
     for faces, colour in both:
         points, radius = faces.landmarks, 3
         if points is None and faces.visibility is not None:  # around the labels' points, where only visibility is predicted
@@ -168,24 +162,18 @@ def draw_comparison(image: Array, box_xyxy_px: Array, truth: Faces, prediction: 
         hidden = faces.visibility[0] < 0.5 if faces.visibility is not None else np.zeros(points.shape[1], dtype=bool)
         for point, occluded in zip(cut.place(points[0]), hidden, strict=True):
             if np.isfinite(point).all() and (occluded or radius == 3):
-                cv2.circle(picture, _pixel(point), radius, colour, 1 if occluded else -1, cv2.LINE_AA)
+                cv2.circle(picture, pixel(point), radius, colour, 1 if occluded else -1, cv2.LINE_AA)
     centre = cut.place((box[:2] + box[2:]) / 2)
     length = 0.35 * cut.scale * float((box[2:] - box[:2]).max())
     for faces, colour in both:
         if faces.rotation is None or not np.isfinite(faces.rotation).all():
             continue
         left, down, inward = (length * faces.rotation[0].T)[:, :2]
-        for line_colour, width in ((_EDGE, 4), (colour, 2)):  # an edge, so that it is seen on any face
-            cv2.line(picture, _pixel(centre), _pixel(centre + 0.6 * left), line_colour, width, cv2.LINE_AA)
-            cv2.line(picture, _pixel(centre), _pixel(centre + 0.6 * down), line_colour, width, cv2.LINE_AA)
-            cv2.arrowedLine(picture, _pixel(centre), _pixel(centre - inward), line_colour, width, cv2.LINE_AA, tipLength=0.18)
+        for line_colour, width in ((EDGE_COLOUR, 4), (colour, 2)):  # an edge, so that it is seen on any face
+            cv2.line(picture, pixel(centre), pixel(centre + 0.6 * left), line_colour, width, cv2.LINE_AA)
+            cv2.line(picture, pixel(centre), pixel(centre + 0.6 * down), line_colour, width, cv2.LINE_AA)
+            cv2.arrowedLine(picture, pixel(centre), pixel(centre - inward), line_colour, width, cv2.LINE_AA, tipLength=0.18)
     return picture
-
-
-def _pixel(point: Array) -> tuple[int, int]:
-    """Within what OpenCV can take."""
-    x, y = np.clip(np.rint(point), -10_000, 10_000)
-    return int(x), int(y)
 
 
 def _caption(truth: Faces, row: int) -> str:
