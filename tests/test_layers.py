@@ -39,7 +39,10 @@ LAYERS = [
     "heads",  # faces rendered with exact labels; files that a reader reads
     "mnn",  # the reference network: targets, training, inference
     "models",  # samples -> predictions
+    "deadline",  # a call that must come back in time
     "batches",  # one batch through a model
+    "pipeline",  # images on their way to a model
+    "parts",  # predictions on disk while a run is under way
     "predict",  # a model over a dataset
     "obstacles",  # why predictions do not fit a protocol
     "diagnostics",  # what kind of error it is
@@ -48,6 +51,11 @@ LAYERS = [
     "scoring",  # predictions of a dataset by its protocols
     "kept",  # predictions that lie beside records
     "submissions",  # results packed, unpacked, checked
+    "planning",  # what a run is before it runs
+    "closing",  # the end of a run: joined, scored
+    "shards",  # a run in shares, and their merge
+    "ranks",  # one of several processes of a launcher
+    "ray_cluster",  # parts as tasks of a cluster
     "jobs",  # the verbs: run, score
     "reproduce",  # train, run and score as the paper did
     "comparison",  # two records, face by face; gates
