@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from .shards import Job
 
 __all__ = ["RayCluster"]
 
+_CONNECTING = threading.Lock()
 _RETRIES = 5  # of a task whose worker or node was lost
 
 
@@ -99,11 +101,12 @@ class RayCluster:
             import ray
         except ImportError:
             raise MissingDataError("a run on a Ray cluster needs Ray: pip install 'hpbench[ray]'.") from None
-        if ray.is_initialized():
-            return ray
         try:
-            where = {} if self.address == "local" else {"address": self.address}
-            ray.init(**where, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False if not where else None)
+            with _CONNECTING:
+                if ray.is_initialized():
+                    return ray
+                where = {} if self.address == "local" else {"address": self.address}
+                ray.init(**where, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False if not where else None)
         except (ConnectionError, RuntimeError, ValueError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"--ray {self.address}: no cluster can be reached there ({first[:200].rstrip('.')}).") from None

@@ -57,6 +57,7 @@ LAYERS = [
     "ranks",  # one of several processes of a launcher
     "ray_cluster",  # parts as tasks of a cluster
     "jobs",  # the verbs: run, score
+    "sweep",  # several models over several datasets
     "reproduce",  # train, run and score as the paper did
     "comparison",  # two records, face by face; gates
     "doctor",  # which mistake explains bad predictions

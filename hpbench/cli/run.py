@@ -15,6 +15,7 @@ from .common import (
     out_option,
     print_json,
     protocol_option,
+    ray_options,
     remark,
     terminal_width,
 )
@@ -39,9 +40,7 @@ __all__ = ["run"]
 @click.option("--limit", type=int, metavar="N", help="Only the first N faces of a split; the records are marked partial.")
 @click.option("--max-failures", type=int, metavar="N", help="Stop when more faces fail. Default: never.")
 @click.option("--shard", metavar="I/N", help="Only the I-th of N shares of the faces, for `hpbench merge`.")
-@click.option("--ray", "ray_address", metavar="ADDRESS", help="Predict on a Ray cluster: auto, host:port, or local.")
-@click.option("--ray-cpus", type=float, default=1.0, show_default=True, metavar="N", help="Processors that a task takes.")
-@click.option("--ray-gpus", type=float, default=0.0, show_default=True, metavar="N", help="GPUs that a task takes; 0.5 shares one.")
+@ray_options
 @mix_schemes_option
 @metric_option
 @eye_norms_option
@@ -80,7 +79,8 @@ def run(
         model, dataset, data=data, protocol=protocol, boxes=boxes, weights=weights,
         model_args=read_model_arguments(model_arg), out=out, device=ranks.device(device) if ranks else device,
         batch_size=batch_size, workers=workers, reduced=reduced, timeout_s=timeout_s, ranks=ranks, cluster=cluster,
-        shard=parse_shard(shard) if shard is not None else None, limit=limit, max_failures=max_failures, mix_schemes=mix_schemes, metrics=metrics, eye_norms=eye_norms,
+        shard=parse_shard(shard) if shard is not None else None, limit=limit, max_failures=max_failures,
+        mix_schemes=mix_schemes, metrics=metrics, eye_norms=eye_norms,
         progress=TerminalProgress() if ranks is None or ranks.shard.number == 1 else None, remark=remark,
     )  # fmt: skip
     if not records:  # a share

@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from .interface import Array, Model
 __all__ = ["ENTRY_POINTS", "create_model", "entry_points", "read_model_arguments"]
 
 ENTRY_POINTS = "hpbench.models"
+_MAKING = threading.Lock()  # one at a time: stdout is redirected for the whole process
 
 
 def create_model(name: str, *, weights: Path | None = None, device: str = "auto", arguments: Mapping[str, Any] | None = None) -> Model:
@@ -44,7 +46,7 @@ def create_model(name: str, *, weights: Path | None = None, device: str = "auto"
     MissingDataError
         Weights or an optional package that are not there.
     """
-    with contextlib.redirect_stdout(sys.stderr):  # stdout is for data; a model may print
+    with _MAKING, contextlib.redirect_stdout(sys.stderr):  # stdout is for data; a model may print
         return _create(name, weights, device, arguments)
 
 
