@@ -4,52 +4,110 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .deadline import Deadline
 from .detectors.chosen import DetectedBoxes
-from .errors import HpbenchError, InputError
+from .errors import HpbenchError, InputError, RunStoppedError
 from .faces import Faces, Sample
 from .models.interface import Model
 
-__all__ = ["UNREADABLE", "Watch", "joined", "last_failure", "predict_batch"]
+__all__ = ["UNREADABLE", "ModelFailure", "NoBox", "Prepared", "Ready", "Watch", "joined", "last_failure", "predict_batch", "prepare_face"]
+
 
 Array = npt.NDArray[Any]
 
 UNREADABLE = "unreadable image: "  # how the reason of a face begins that no model has seen
 _PROOF = 8  # a model that fails on so many faces before it has answered for any is not one hard face, but broken
 _VALUES = ("rotation", "euler_deg", "landmarks", "visibility")
+_NO_MEMORY = ("out of memory", "failed to allocate memory", "can't allocate memory", "cannot allocate memory")
 
 
 class _ContractError(InputError):
     """The model returns something that is not one row a face, or other columns than before: a bug, not a hard face."""
 
 
-class Watch:
-    """A model under observation: what it has answered with, and how often it failed before it ever answered."""
+class Prepared(NamedTuple):
+    """A face on its way to the model.
 
-    def __init__(self, model: Model, done: Sequence[Faces] = ()) -> None:
-        """`done` are the parts of an unfinished run: what the model answered then, it must answer now."""
+    Attributes
+    ----------
+    face : Any
+        What `Model.prepare` made of it.
+    box_xyxy_px : (4,) float64 array
+        In the pixels of the image as it was decoded.
+    reduced_by : int
+        By how much the image was decoded smaller than it is.
+    """
+
+    face: Any
+    box_xyxy_px: Array
+    reduced_by: int = 1
+
+
+class ModelFailure(NamedTuple):
+    """What `Model.prepare` raised."""
+
+    error: BaseException
+
+
+class NoBox(NamedTuple):
+    """Why the model is not asked about a face."""
+
+    reason: str
+
+
+Ready = Prepared | InputError | ModelFailure | NoBox  # an `InputError` is the picture's fault
+
+
+class Watch:
+    """A model under observation: what it has answered with, how often it failed before it ever answered, what it can hold.
+
+    Parameters
+    ----------
+    model : Model
+    done : sequence of Faces
+        Parts of an unfinished run: what the model answered then, it must answer now.
+    timeout_s : float, optional
+        How long one call may take.
+    remark : callable, optional
+        Told when batches are made smaller.
+    """
+
+    def __init__(
+        self, model: Model, done: Sequence[Faces] = (), *, timeout_s: float | None = None, remark: Callable[[str], None] | None = None
+    ) -> None:
         self.model = model
         earlier = next((part for part in done if part.failure is None or not all(map(bool, part.failure))), None)
         self.proven = earlier is not None
         self.columns = _columns(earlier) if earlier is not None else ()
         self.failed = 0
+        self.most = 0  # faces a call that fit into memory; 0 = not known to be bounded
+        self._remark = remark
+        self._clock = Deadline(timeout_s) if timeout_s else None
+        self._own = type(model).prepare is not Model.prepare
 
-    def call(self, images: list[Array], boxes: Array) -> Faces:
-        """One call; the model gets copies, so that what it does to them does no harm, and its prints go to stderr."""
+    def call(self, batch: Sequence[Prepared]) -> Faces:
+        """One call; whole images go as copies, so that what the model does to them does no harm, and its prints go to stderr."""
+        faces = [item.face if self._own else item.face.copy() for item in batch]
+        boxes = np.array([item.box_xyxy_px for item in batch], dtype=np.float64).reshape(-1, 4)
         with contextlib.redirect_stdout(sys.stderr):
-            answer = self.model.predict([image.copy() for image in images], boxes.copy())
+            if self._clock is not None:
+                answer = self._clock.run(lambda: self.model.predict_prepared(faces, boxes), self.model.name)
+            else:
+                answer = self.model.predict_prepared(faces, boxes)
         name = self.model.name
         if not isinstance(answer, Faces):
             raise _ContractError(f"model {name} returned {type(answer).__name__}, it must return hpbench.Faces.")
-        if len(answer) != len(images):
-            raise _ContractError(f"model {name} returned {len(answer)} rows for {len(images)} faces.")
+        if len(answer) != len(batch):
+            raise _ContractError(f"model {name} returned {len(answer)} rows for {len(batch)} faces.")
         columns = _columns(answer)
         if not columns:
             raise _ContractError(f"model {name} returned no rotation, euler_deg, landmarks or visibility.")
@@ -57,10 +115,12 @@ class Watch:
             raise _ContractError(f"model {name} returned {', '.join(columns)} for one batch and {', '.join(self.columns)} for another.")
         self.columns = columns
         self.proven = True
-        return answer
+        return _in_full_size(answer, batch)
 
     def failure(self, error: BaseException) -> str:
         """The reason of a face the model failed on; `InputError` if it has done nothing else so far."""
+        if isinstance(error, RunStoppedError):
+            raise error
         if isinstance(error, _ContractError):
             raise InputError(str(error)) from None
         if not isinstance(error, (Exception, SystemExit)):  # Ctrl-C and its like are not the model's
@@ -71,60 +131,122 @@ class Watch:
             raise InputError(f"{reason.rstrip('.')} (on every one of the first {self.failed} faces).") from None
         return reason
 
+    def answers(self, batch: Sequence[Prepared], rows: list[int], reasons: dict[int, str]) -> list[tuple[list[int], Faces]]:
+        """Answers for these rows of a batch, in one call or, where that fails, in several; `reasons` takes the failed ones."""
+        if self.most and len(rows) > self.most:
+            pieces = [rows[start : start + self.most] for start in range(0, len(rows), self.most)]
+            return [found for piece in pieces for found in self.answers(batch, piece, reasons)]
+        try:
+            return [(rows, self.call([batch[i] for i in rows]))]
+        except (Exception, SystemExit) as error:
+            if len(rows) == 1 or isinstance(error, (_ContractError, RunStoppedError)):
+                reasons[rows[0]] = self.failure(error)
+                return []
+            if _no_memory(error):
+                self._halve(len(rows))
+                error = None  # type: ignore[assignment]  # its traceback holds on to what did not fit
+        if self.most and len(rows) > self.most:
+            return self.answers(batch, rows, reasons)
+        # one bad face must not take its batch with it
+        return [found for row in rows for found in self.answers(batch, [row], reasons)]
+
+    def _halve(self, faces: int) -> None:
+        self.most = faces // 2
+        if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
+            sys.modules["torch"].cuda.empty_cache()
+        if self._remark is not None:
+            self._remark(f"out of memory with {faces} faces a call: going on with {self.most}")
+
+
+_DETECTING = threading.Lock()  # detectors are not made for several threads
+
+
+def prepare_face(model: Model, sample: Sample, image: Array, *, reduced_by: int = 1, detected: DetectedBoxes | None = None) -> Ready:
+    """A face cut out as the model wants it, or why the model is not asked about it.
+
+    Parameters
+    ----------
+    model : Model
+    sample : Sample
+    image : (H, W, 3) uint8 array, RGB
+    reduced_by : int
+        By how much it was decoded smaller than it is.
+    detected : DetectedBoxes, optional
+        Gives the box instead of the sample, whose own then only says which face is meant.
+
+    Raises
+    ------
+    HpbenchError
+        The detector itself does not work.
+    """
+    box = np.asarray(sample.box_xyxy_px, dtype=np.float64)
+    if not np.isfinite(box).all():
+        return NoBox("the data has no box of this face")  # a model is not asked about nothing
+    if detected is not None:
+        try:
+            with _DETECTING:
+                found = detected.box_near(image, box)
+        except HpbenchError:  # of the detector itself, not of this picture
+            raise
+        except Exception as error:
+            return NoBox(f"{detected.name} raised {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:300])
+        if found is None:
+            return NoBox(detected.not_found)
+        box = found
+    elif reduced_by > 1:
+        box = (box + 0.5) / reduced_by - 0.5
+    try:
+        return Prepared(model.prepare(image, box.copy()), box, reduced_by)
+    except (Exception, SystemExit) as error:
+        return ModelFailure(error)
+
 
 def predict_batch(
-    watch: Watch, batch: list[tuple[Sample, Array | InputError]], detected: DetectedBoxes | None = None
+    watch: Watch, batch: Sequence[tuple[Sample, Ready | Array]], detected: DetectedBoxes | None = None
 ) -> tuple[Faces, float]:
-    """Predictions of one batch, a row a sample, and the seconds spent in the model and, where it gives the boxes, in the detector."""
-    started = time.perf_counter()
+    """Predictions of one batch, a row a sample, and the seconds spent in the model; `detected` is for pictures not yet prepared."""
     ids = [sample.sample_id for sample, _ in batch]
-    reasons = [f"{UNREADABLE}{image}" if isinstance(image, InputError) else "" for _, image in batch]
-    for i, (sample, _) in enumerate(batch):
-        if not reasons[i] and not np.isfinite(sample.box_xyxy_px).all():
-            reasons[i] = "the data has no box of this face"  # a model is not asked about nothing
-    given = [sample.box_xyxy_px for sample, _ in batch]
-    if detected is not None:
-        for i in (i for i, reason in enumerate(reasons) if not reason):
-            given[i], reasons[i] = _detected(detected, *batch[i])
-    usable = [i for i, reason in enumerate(reasons) if not reason]
-    images = [image for i in usable if not isinstance(image := batch[i][1], InputError)]
-    boxes = np.array([given[i] for i in usable], dtype=np.float64).reshape(-1, 4)
-    answers: list[tuple[list[int], Faces]] = []  # rows of the batch, and what the model says of them
-    if usable:
-        try:
-            answers.append((usable, watch.call(images, boxes)))
-        except (Exception, SystemExit) as whole:
-            if len(usable) == 1:
-                reasons[usable[0]] = watch.failure(whole)
-            elif isinstance(whole, _ContractError):
-                watch.failure(whole)
-            else:  # one bad face must not take its batch with it
-                for row, i in enumerate(usable):
-                    try:
-                        answers.append(([i], watch.call(images[row : row + 1], boxes[row : row + 1])))
-                    except (Exception, SystemExit) as error:
-                        reasons[i] = watch.failure(error)
+    reasons: dict[int, str] = {}
+    prepared: dict[int, Prepared] = {}
+    for i, (sample, item) in enumerate(batch):
+        if isinstance(item, np.ndarray):
+            item = prepare_face(watch.model, sample, item, detected=detected)
+        if isinstance(item, InputError):
+            reasons[i] = f"{UNREADABLE}{item}"
+        elif isinstance(item, NoBox):
+            reasons[i] = item.reason
+        elif isinstance(item, ModelFailure):
+            reasons[i] = watch.failure(item.error)
+        else:
+            prepared[i] = item
+    started = time.perf_counter()
+    usable = list(prepared)
+    answers = watch.answers([prepared.get(i, _NOTHING) for i in range(len(batch))], usable, reasons) if usable else []
     seconds = time.perf_counter() - started
+    told = [reasons.get(i, "") for i in range(len(batch))]
     if not answers:
-        return Faces(sample_id=ids, failure=reasons), seconds
+        return Faces(sample_id=ids, failure=told), seconds
     named = [replace(faces, sample_id=[ids[i] for i in rows], attributes={}) for rows, faces in answers]
     aligned = joined(named, watch.model).aligned_to(ids)
     own = [str(r) for r in aligned.failure] if aligned.failure is not None else [""] * len(ids)
     empty = _all_nan(aligned)
-    final = [r or o or (f"{watch.model.name} returned NaN" if e else "") for r, o, e in zip(reasons, own, empty, strict=True)]
+    final = [r or o or (f"{watch.model.name} returned NaN" if e else "") for r, o, e in zip(told, own, empty, strict=True)]
     return _without_values(aligned, final), seconds
 
 
-def _detected(detected: DetectedBoxes, sample: Sample, image: Array | InputError) -> tuple[Array, str]:
-    """The detector's box of a face, or why there is none."""
-    assert not isinstance(image, InputError)
-    try:
-        box = detected.box_near(image, sample.box_xyxy_px)
-    except HpbenchError:  # of the detector itself, not of this picture
-        raise
-    except Exception as error:
-        return sample.box_xyxy_px, f"{detected.name} raised {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:300]
-    return (sample.box_xyxy_px, detected.not_found) if box is None else (box, "")
+_NOTHING = Prepared(None, np.full(4, np.nan))
+
+
+def _in_full_size(answer: Faces, batch: Sequence[Prepared]) -> Faces:
+    """The answer with its landmarks in pixels of the images as they are, where some were decoded smaller."""
+    by = np.array([item.reduced_by for item in batch], dtype=np.float64)
+    if answer.landmarks is None or (by == 1).all():
+        return answer
+    return replace(answer, landmarks=(answer.landmarks + 0.5) * by[:, None, None] - 0.5)
+
+
+def _no_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_MEMORY)
 
 
 def _without_values(faces: Faces, reasons: list[str]) -> Faces:

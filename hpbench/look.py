@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .atomic import write_atomic
-from .batches import Watch, predict_batch
+from .batches import Ready, Watch, predict_batch
 from .detectors.cards import DetectorCard, create_detector
 from .drawing import draw_face
 from .errors import InputError
@@ -104,7 +104,7 @@ class Looker:
         for start in range(0, len(boxes), self._size):
             numbers = range(start, min(start + self._size, len(boxes)))
             reference = ImageRef(file, lambda: b"")  # read already
-            batch: list[tuple[Sample, Array | InputError]] = [(Sample(str(n), reference, boxes[n]), image) for n in numbers]
+            batch: list[tuple[Sample, Ready | Array]] = [(Sample(str(n), reference, boxes[n]), image) for n in numbers]
             faces, _ = predict_batch(self._watch, batch)
             for row, n in enumerate(numbers):
                 score = float(scores[n]) if scores is not None else None

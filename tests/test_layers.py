@@ -41,7 +41,10 @@ LAYERS = [
     "mnn",  # the reference network: targets, training, inference
     "models",  # samples -> predictions
     "detectors",  # pictures -> face boxes
+    "deadline",  # a call that must come back in time
     "batches",  # one batch through a model
+    "pipeline",  # images on their way to a model
+    "parts",  # predictions on disk while a run is under way
     "predict",  # a model over a dataset
     "look",  # a model on one's own pictures
     "look_video",  # and videos
@@ -53,8 +56,14 @@ LAYERS = [
     "scoring",  # predictions of a dataset by its protocols
     "kept",  # predictions that lie beside records
     "submissions",  # results packed, unpacked, checked
+    "planning",  # what a run is before it runs
+    "closing",  # the end of a run: joined, scored
+    "shards",  # a run in shares, and their merge
+    "ranks",  # one of several processes of a launcher
+    "ray_cluster",  # parts as tasks of a cluster
     "jobs",  # the verbs: run, score
     "speed",  # how fast models are on this machine
+    "sweep",  # several models over several datasets
     "reproduce",  # train, run and score as the paper did
     "comparison",  # two records, face by face; gates
     "doctor",  # which mistake explains bad predictions

@@ -22,7 +22,9 @@ from hpbench.errors import InputError, RunStoppedError
 from hpbench.faces import Faces, Sample
 from hpbench.images import ImageRef, encode_jpeg
 from hpbench.models.interface import Array, Model
-from hpbench.predict import PARTS, forget_parts, predict
+from hpbench.parts import FOLDER as PARTS
+from hpbench.parts import forget_parts
+from hpbench.predict import Setup, predict
 from hpbench.predictions import read_predictions
 
 
@@ -57,8 +59,10 @@ def samples_of(n: int, **special: bytes | Exception) -> list[Sample]:
 
 
 def run(model: Model, samples: list[Sample], out: Path, **changes: object) -> Faces:
-    arguments: dict[str, object] = {"boxes": "landmarks", "settings": {"model": model.name}, "batch_size": 4, "workers": 3}
-    predictions, _ = predict(model, samples, out / "predictions.h5", **{**arguments, **changes})  # type: ignore[arg-type]
+    setup = Setup(workers=changes.pop("workers", 3), max_failures=changes.pop("max_failures", None))  # type: ignore[arg-type]
+    arguments: dict[str, object] = {"boxes": "landmarks", "settings": {"model": model.name}, "batch_size": 4, "setup": setup}
+    ids = [s.sample_id for s in samples]
+    predictions, _ = predict(model, ids, lambda _: samples, out / "predictions.h5", **{**arguments, **changes})  # type: ignore[arg-type]
     forget_parts(out / "predictions.h5")
     return predictions.faces
 
@@ -77,7 +81,7 @@ def test_every_face_gets_its_own_row(tmp_path: Path) -> None:
 
 def test_workers_and_parts_do_not_change_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(MeanColour(), samples_of(30), tmp_path / "a", workers=1)
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 8)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 8)
     run(MeanColour(), samples_of(30), tmp_path / "b", workers=8)
     assert (tmp_path / "a/predictions.h5").read_bytes() == (tmp_path / "b/predictions.h5").read_bytes()
 
@@ -93,7 +97,7 @@ def test_an_unreadable_image_is_a_failed_face(tmp_path: Path, bad: bytes | Excep
 
 
 def test_a_part_in_which_every_image_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 4)
     bad = {f"f{i:03d}": b"" for i in range(4)}
     faces = run(MeanColour(), samples_of(12, **bad), tmp_path)
     assert np.isnan(faces.euler_deg).any(axis=1).sum() == 4
@@ -225,7 +229,7 @@ def test_a_reason_makes_a_failed_face_whatever_numbers_come_with_it(tmp_path: Pa
 
 
 def test_parts_without_their_settings_are_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 4)
     with pytest.raises(RunStoppedError):
         run(MeanColour(), samples_of(16, f008=b""), tmp_path, max_failures=0)
     (tmp_path / PARTS / "run.json").unlink()
@@ -234,7 +238,7 @@ def test_parts_without_their_settings_are_not_adopted(tmp_path: Path, monkeypatc
 
 
 def test_too_many_failures_stop_the_run_and_keep_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 4)
     bad = {f"f{i:03d}": b"" for i in (5, 9, 10)}
     with pytest.raises(
         RunStoppedError,
@@ -247,7 +251,7 @@ def test_too_many_failures_stop_the_run_and_keep_the_parts(tmp_path: Path, monke
 
 
 def test_parts_of_another_run_are_not_mixed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 4)
     with pytest.raises(RunStoppedError):
         run(MeanColour(), samples_of(16, f008=b""), tmp_path, max_failures=0)
     with pytest.raises(InputError, match=r"unfinished run, of which batch_size is 4 and not 5"):
@@ -258,7 +262,7 @@ def test_parts_of_another_run_are_not_mixed_in(tmp_path: Path, monkeypatch: pyte
 
 def test_a_limited_run_does_not_leave_its_batches_in_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A part counts only if it holds exactly the part's faces: batches are the same however a run began."""
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 4)
     with pytest.raises(RunStoppedError):
         run(MeanColour(), samples_of(6, f005=b""), tmp_path, max_failures=0)
     sizes = []
@@ -313,8 +317,8 @@ class Slow(hpbench.Model):
 DRIVER = """
 import sys
 from pathlib import Path
-import hpbench.predict
-hpbench.predict._FACES_PER_PART = 4
+import hpbench.parts
+hpbench.parts._FACES_PER_PART = 4
 from hpbench.cli import main
 sys.argv = ["hpbench", *sys.argv[1:]]
 main()
@@ -390,7 +394,7 @@ def test_a_face_without_a_box_is_not_given_to_the_model(tmp_path: Path) -> None:
 
 
 def test_a_continued_run_must_answer_as_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 4)
     with pytest.raises(RunStoppedError):
         run(MeanColour(), samples_of(16, f008=b""), tmp_path, max_failures=0)
     points = Returns(lambda faces, boxes: Faces(landmarks=np.zeros((len(faces), 68, 2))))

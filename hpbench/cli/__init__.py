@@ -19,6 +19,8 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {  # name -> (module, one line of help): the help page imports nothing
     "run": ("run", "Run a model over a dataset and score it."),
+    "merge": ("merge", "Join the shares of a run and score it."),
+    "sweep": ("sweep", "Several models over several datasets."),
     "score": ("score", "Score a prediction file."),
     "convert": ("convert", "Other people's result files as predictions."),
     "validate": ("validate", "All that is wrong with a file, at once."),

@@ -20,6 +20,7 @@ __all__ = [
     "out_option",
     "print_json",
     "protocol_option",
+    "ray_options",
     "remark",
     "terminal_width",
 ]
@@ -46,6 +47,17 @@ metric_option = click.option(
 eye_norms_option = click.option(
     "--eye-norms", is_flag=True, help="Allow --metric with norm=corners or norm=pupils on a dataset with profile faces."
 )
+
+
+def ray_options(command: Any) -> Any:
+    """``--ray`` and what its tasks take."""
+    for option in (
+        click.option("--ray-gpus", type=float, default=0.0, show_default=True, metavar="N", help="GPUs that a task takes; 0.5 shares one."),
+        click.option("--ray-cpus", type=float, default=1.0, show_default=True, metavar="N", help="Processors that a task takes."),
+        click.option("--ray", "ray_address", metavar="ADDRESS", help="Predict on a Ray cluster: auto, host:port, or local."),
+    ):
+        command = option(command)
+    return command
 
 
 def remark(text: str) -> None:

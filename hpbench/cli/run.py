@@ -15,6 +15,7 @@ from .common import (
     out_option,
     print_json,
     protocol_option,
+    ray_options,
     remark,
     terminal_width,
 )
@@ -34,8 +35,12 @@ __all__ = ["run"]
 @click.option("--device", default="auto", show_default=True, help="Device for models that choose: auto, cpu, cuda.")
 @click.option("--batch-size", type=int, metavar="N", help="Faces per call. Default: the model's.")
 @click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: up to 4.")
+@click.option("--reduced", is_flag=True, help="Decode large JPEGs smaller where the model sees the face smaller anyway.")
+@click.option("--timeout", "timeout_s", type=float, metavar="S", help="Stop when the model takes longer over a batch. Default: never.")
 @click.option("--limit", type=int, metavar="N", help="Only the first N faces of a split; the records are marked partial.")
 @click.option("--max-failures", type=int, metavar="N", help="Stop when more faces fail. Default: never.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N shares of the faces, for `hpbench merge`.")
+@ray_options
 @mix_schemes_option
 @metric_option
 @eye_norms_option
@@ -43,8 +48,8 @@ __all__ = ["run"]
 def run(
     model: str, dataset: str, data: tuple[Path, ...], protocol: tuple[str, ...], boxes: str, weights: Path | None,
     model_arg: tuple[str, ...], out: Path | None, device: str, batch_size: int | None, workers: int | None,
-    limit: int | None, max_failures: int | None, mix_schemes: bool, metrics: tuple[str, ...],
-    eye_norms: bool, as_json: bool,
+    reduced: bool, timeout_s: float | None, limit: int | None, max_failures: int | None, shard: str | None, ray_address: str | None,
+    ray_cpus: float, ray_gpus: float, mix_schemes: bool, metrics: tuple[str, ...], eye_norms: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a model over a dataset once and score every protocol the predictions can serve.
 
@@ -58,14 +63,28 @@ def run(
     from .. import jobs
     from ..doctor import doctor_hint
     from ..models.resolve import read_model_arguments
+    from ..parts import parse_shard
+    from ..ranks import ranks_of_environment
     from ..report.tables import records_text
 
+    ranks = ranks_of_environment()
+    if sum(way is not None for way in (ranks, shard, ray_address)) > 1:
+        raise click.UsageError("a run is spread by torchrun, by --shard or by --ray: by one of them.")
+    cluster = None
+    if ray_address is not None:
+        from ..ray_cluster import RayCluster
+
+        cluster = RayCluster(ray_address, ray_cpus, ray_gpus)
     records = jobs.run(
         model, dataset, data=data, protocol=protocol, boxes=boxes, weights=weights,
-        model_args=read_model_arguments(model_arg), out=out, device=device, batch_size=batch_size, workers=workers,
-        limit=limit, max_failures=max_failures, mix_schemes=mix_schemes, metrics=metrics, eye_norms=eye_norms,
-        progress=TerminalProgress(), remark=remark,
+        model_args=read_model_arguments(model_arg), out=out, device=ranks.device(device) if ranks else device,
+        batch_size=batch_size, workers=workers, reduced=reduced, timeout_s=timeout_s, ranks=ranks, cluster=cluster,
+        shard=parse_shard(shard) if shard is not None else None, limit=limit, max_failures=max_failures,
+        mix_schemes=mix_schemes, metrics=metrics, eye_norms=eye_norms,
+        progress=TerminalProgress() if ranks is None or ranks.shard.number == 1 else None, remark=remark,
     )  # fmt: skip
+    if not records:  # a share
+        return
     if as_json:
         from dataclasses import asdict
 

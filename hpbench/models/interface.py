@@ -44,6 +44,8 @@ class Model(abc.ABC):
         Where it runs, as records state it: ``cpu``, ``cuda:1``; "" where it does not know.
     batch_size : int
         Faces per call unless the user asks for another number.
+    input_px : int
+        Side of what the network sees of a face, in pixels; 0 = not known.
     """
 
     name: str = ""
@@ -52,6 +54,7 @@ class Model(abc.ABC):
     trained_on: tuple[str, ...] = ()
     device: str = ""
     batch_size: ClassVar[int] = 16
+    input_px: int = 0
 
     @abc.abstractmethod
     def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
@@ -70,3 +73,24 @@ class Model(abc.ABC):
             with its ``convention``, ``landmarks`` with their ``scheme``, ``visibility``.  A face that cannot be
             predicted is a row of NaN, its reason in ``failure``.
         """
+
+    def prepare(self, image: Array, box_xyxy_px: Array) -> Any:
+        """What can be done to one face before its batch: cutting it out, say.  Runs in threads, ahead of the network.
+
+        A model that overrides this overrides `predict_prepared` as well; `predict` then does both.  It must change nothing
+        of the model.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 array, RGB
+        box_xyxy_px : (4,) float64 array
+
+        Returns
+        -------
+        Anything; it stays in memory until the batch is there.  An exception costs the face.
+        """
+        return image
+
+    def predict_prepared(self, prepared: list[Any], boxes_xyxy_px: Array) -> Faces:
+        """`predict`, of faces as `prepare` returned them, which it must not change."""
+        return self.predict(prepared, boxes_xyxy_px)

@@ -83,6 +83,7 @@ class Mnn(Model):
         self.trained_on = () if files.shipped else trained_on_of(files)
         self.device = str(place)
         self._engine = _engine(network, place, precision, compile)
+        self.input_px = network.config.input_px
         self._radius_px = radius_px
 
     @staticmethod
@@ -97,13 +98,27 @@ class Mnn(Model):
 
     def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
         """See `Model.predict`; rotation (crop_ray: relative to the ray through the box centre), landmarks and visibility."""
-        from ..mnn.infer import crops_of, predict_arrays
+        return self.predict_prepared([self.prepare(image, box) for image, box in zip(images, boxes_xyxy_px, strict=True)], boxes_xyxy_px)
 
-        engine, boxes = self._engine, np.asarray(boxes_xyxy_px, dtype=np.float64).reshape(-1, 4)
-        failure = [_why_not(image, box) for image, box in zip(images, boxes, strict=True)]
+    def prepare(self, image: Array, box_xyxy_px: Array) -> tuple[Array, Array] | str:
+        """See `Model.prepare`: the crop and its place in the image, or why there is none."""
+        from ..mnn.infer import crops_of
+
+        if reason := _why_not(image, box_xyxy_px):
+            return reason
+        crops, matrices = crops_of([image], np.asarray(box_xyxy_px, dtype=np.float64).reshape(1, 4), self.input_px)
+        return crops[0], matrices[0]
+
+    def predict_prepared(self, prepared: list[Any], boxes_xyxy_px: Array) -> Faces:
+        """See `Model.predict_prepared`."""
+        from ..mnn.infer import predict_arrays
+
+        engine = self._engine
+        failure = [item if isinstance(item, str) else "" for item in prepared]
         rows = [row for row, reason in enumerate(failure) if not reason]
         config = engine.network.config
-        crops, matrices = crops_of([images[row] for row in rows], boxes[rows], config.input_px)
+        nothing = np.zeros((0, config.input_px, config.input_px, 3), np.uint8), np.zeros((0, 2, 3))
+        crops, matrices = map(np.stack, zip(*(prepared[row] for row in rows), strict=True)) if rows else nothing
         found = predict_arrays(
             engine.network, crops, matrices,
             batch_size=engine.batch, whole=engine.whole, pose_only=not self.needs_decoder,
@@ -119,7 +134,7 @@ class Mnn(Model):
         def scattered(column: Array | None) -> Array | None:
             if column is None:
                 return None
-            full = np.full((len(images), *column.shape[1:]), np.nan)
+            full = np.full((len(prepared), *column.shape[1:]), np.nan)
             full[np.array(rows, dtype=int)[finite]] = column[finite]
             return full
 

@@ -200,6 +200,7 @@ class OnnxCardModel(Model):
         self._where = f"{card.path}: [onnx]"
         self._sessions = [OnnxSession(f, self._spec.input.shape, self._outputs, self._where, device, threads) for f in found]
         w, h = self._spec.input.size_px
+        self.input_px = max(w, h)
         self.device = self._sessions[0].device
         for session in self._sessions:
             blank = np.zeros((session.batch or 2, h, w, 3), np.uint8)  # two faces: outputs without a batch dimension show
@@ -209,7 +210,15 @@ class OnnxCardModel(Model):
 
     def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
         """See `Model.predict`."""
-        crops = [crop_face(i, b, self._spec.crop, self._spec.input.size_px) for i, b in zip(images, boxes_xyxy_px, strict=True)]
+        return self.predict_prepared([self.prepare(i, b) for i, b in zip(images, boxes_xyxy_px, strict=True)], boxes_xyxy_px)
+
+    def prepare(self, image: Array, box_xyxy_px: Array) -> Crop | str:
+        """See `Model.prepare`; why there is no crop, where there is none."""
+        return crop_face(image, box_xyxy_px, self._spec.crop, self._spec.input.size_px)
+
+    def predict_prepared(self, prepared: list[Any], boxes_xyxy_px: Array) -> Faces:
+        """See `Model.predict_prepared`."""
+        crops: list[Crop | str] = prepared
         failure = ["" if isinstance(crop, Crop) else crop for crop in crops]
         rows = [row for row, crop in enumerate(crops) if isinstance(crop, Crop)]
         good = [crop for crop in crops if isinstance(crop, Crop)]

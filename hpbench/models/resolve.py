@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from .worker import PREFIX, WorkerModel, WorkerSpec, read_worker_card, read_work
 __all__ = ["ENTRY_POINTS", "create_model", "entry_points", "read_model_arguments", "takes_argument"]
 
 ENTRY_POINTS = "hpbench.models"
+_MAKING = threading.Lock()  # one at a time: stdout is redirected for the whole process
 
 
 def create_model(name: str, *, weights: Path | None = None, device: str = "auto", arguments: Mapping[str, Any] | None = None) -> Model:
@@ -46,7 +48,7 @@ def create_model(name: str, *, weights: Path | None = None, device: str = "auto"
     MissingDataError
         Weights or an optional package that are not there.
     """
-    with contextlib.redirect_stdout(sys.stderr):  # stdout is for data; a model may print
+    with _MAKING, contextlib.redirect_stdout(sys.stderr):  # stdout is for data; a model may print
         return _create(name, weights, device, arguments)
 
 

@@ -13,7 +13,7 @@ from ..atomic import atomic_path
 from ..errors import InputError
 from .schema import TEXT_COLUMNS, first_line
 
-__all__ = ["read_h5", "read_npz", "write_h5", "write_npz"]
+__all__ = ["fixed_width", "read_h5", "read_npz", "write_declarations", "write_h5", "write_npz"]
 
 MAX_ARRAY_BYTES = 8 << 30  # a million faces with 98 points are 1.6 GB
 
@@ -50,14 +50,19 @@ def write_h5(path: Path, columns: dict[str, Any], declarations: dict[str, str]) 
     with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         for name, value in columns.items():
             if name in TEXT_COLUMNS:
-                value = _fixed_width([str(v) for v in value])
+                value = fixed_width([str(v) for v in value])
             file.create_dataset(name, data=value, track_times=False)
-        for name, text in declarations.items():
-            value = _fixed_width([text])
-            file.attrs.create(name, value[0], dtype=value.dtype)
+        write_declarations(file, declarations)
 
 
-def _fixed_width(texts: list[str]) -> np.ndarray:
+def write_declarations(file: Any, declarations: dict[str, str]) -> None:
+    """Texts that hold for the whole of an open HDF5 file, as attributes."""
+    for name, text in declarations.items():
+        value = fixed_width([text])
+        file.attrs.create(name, value[0], dtype=value.dtype)
+
+
+def fixed_width(texts: list[str]) -> np.ndarray:
     """Texts as HDF5 stores them without its heap: equal content is equal bytes, and HDF5 2.0 hangs on a damaged heap."""
     import h5py
 

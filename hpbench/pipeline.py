@@ -1,0 +1,140 @@
+"""Images on their way to a model: read, decoded and made ready by threads, a bounded number of them ahead of the model.
+
+What a thread does ahead of the model is everything that needs no model: reading, decoding, and `Model.prepare`, the
+cutting out of the face.  Only what `prepare` returns is kept, so memory does not grow with the pictures waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .batches import Ready, prepare_face
+from .detectors.chosen import DetectedBoxes
+from .errors import InputError
+from .faces import Sample
+from .images import REDUCTIONS, decode_reduced
+from .models.interface import Model
+
+__all__ = ["StageSeconds", "ready_faces"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class StageSeconds:
+    """Where the time of a run went, in seconds; the first three are sums over threads, beside the model's own time.
+
+    Attributes
+    ----------
+    read, decode, prepare : float
+        Reading the bytes, decoding them, `Model.prepare`.
+    wait : float
+        The model had nothing to do: no face was ready.
+    model : float
+        Inside the model.
+    write : float
+        The run stood still for a part to be written.
+    """
+
+    read: float = 0.0
+    decode: float = 0.0
+    prepare: float = 0.0
+    wait: float = 0.0
+    model: float = 0.0
+    write: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, **seconds: float) -> None:
+        """Add to stages, from any thread."""
+        with self._lock:
+            for name, value in seconds.items():
+                setattr(self, name, getattr(self, name) + value)
+
+    def as_dict(self) -> dict[str, float]:
+        """The seconds by stage."""
+        return {name: getattr(self, name) for name in ("read", "decode", "prepare", "wait", "model", "write")}
+
+
+def ready_faces(
+    pool: ThreadPoolExecutor,
+    model: Model,
+    samples: Iterable[Sample],
+    *,
+    window: int,
+    reduced: bool = False,
+    detected: DetectedBoxes | None = None,
+    spent: StageSeconds | None = None,
+) -> Iterator[tuple[Sample, Ready]]:
+    """Samples ready for the model, in order, at most `window` of them at work or waiting; a failure is the error itself.
+
+    Parameters
+    ----------
+    pool : ThreadPoolExecutor
+        Its threads read, decode and prepare.
+    model : Model
+    samples : iterable of Sample
+    window : int
+    reduced : bool
+        Decode a JPEG at half, a quarter or an eighth of its size where the face box is still larger than the model's
+        `input_px`: quicker, and not quite the same pixels.
+    detected : DetectedBoxes, optional
+        Gives the model its boxes instead of the samples, whose own then only say which face is meant; nothing is reduced then.
+    spent : StageSeconds, optional
+        Where the time is noted.
+
+    Raises
+    ------
+    HpbenchError
+        The detector itself does not work.
+    """
+    spent = spent if spent is not None else StageSeconds()
+    waiting: deque[tuple[Sample, Future[Ready]]] = deque()
+    source = iter(samples)
+
+    def fill() -> None:
+        while len(waiting) < window and (sample := next(source, None)) is not None:
+            waiting.append((sample, pool.submit(_prepared, model, sample, reduced, detected, spent)))
+
+    fill()
+    while waiting:
+        sample, future = waiting.popleft()
+        started = time.perf_counter()
+        result = future.result()
+        spent.add(wait=time.perf_counter() - started)
+        yield sample, result
+        fill()
+
+
+def _prepared(model: Model, sample: Sample, reduced: bool, detected: DetectedBoxes | None, spent: StageSeconds) -> Ready:
+    """One face, or why there is none."""
+    box = np.asarray(sample.box_xyxy_px, dtype=np.float64)
+    times = [time.perf_counter()]
+    try:
+        data = sample.image.fetch()
+        times.append(time.perf_counter())
+        by = _reduction(model, box) if reduced and detected is None else 1
+        image, by = decode_reduced(data, sample.image.name, by)
+        times.append(time.perf_counter())
+    except InputError as error:
+        return error
+    except Exception as error:  # a damaged file may surprise a decoder: the face fails, the run goes on
+        return InputError(f"{sample.image.name}: cannot be read ({type(error).__name__}: {str(error)[:100]}).")
+    ready = prepare_face(model, sample, image, reduced_by=by, detected=detected)
+    times.append(time.perf_counter())
+    spent.add(read=times[1] - times[0], decode=times[2] - times[1], prepare=times[3] - times[2])
+    return ready
+
+
+def _reduction(model: Model, box: Array) -> int:
+    """By how much an image may be reduced: the face box stays at least as large as what the network sees."""
+    side = float(np.min(box[2:] - box[:2]))
+    return max((by for by in REDUCTIONS if model.input_px and side / by >= model.input_px), default=1)

@@ -1,0 +1,258 @@
+"""A run in shares: each machine computes every N-th part, and `merge` joins them into what one machine would have made.
+
+A share is a folder with its parts and a ``job.json`` that says what run it is of: on a file system that the machines
+share it is ``<out>/shards/I-of-N``; folders that were copied together from elsewhere are as good.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .atomic import atomic_path, write_atomic
+from .checked import build
+from .closing import finish
+from .detectors.chosen import DetectedBoxes
+from .errors import InputError
+from .locked import locked
+from .models.interface import Model
+from .parts import FOLDER, Parts, Shard, difference, parse_shard
+from .planning import Options, RunPlan, ids_sha256, remark_missing, request_of
+from .predict import Progress, Setup, predict_parts
+from .readers import Dataset, load
+from .records import ModelFacts, Record
+from .scoring import Remark, silent
+
+__all__ = ["Job", "merge", "run_shard", "shard_folder"]
+
+JOB = "job.json"
+_MAX_JOB_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """What another process needs to know of a run, as ``job.json`` has it.
+
+    Attributes
+    ----------
+    model : str
+        As ``--model`` names it; "" where it was given as an object.
+    data : tuple of str
+        As ``--data`` names it.
+    facts, options : dict
+        `ModelFacts` and `Options`, in JSON.
+    settings : dict
+        See `RunPlan`.
+    ids_sha256 : str
+        Of the faces to predict.
+    shard : str
+        ``I/N``; "" for the whole.
+    """
+
+    model: str
+    dataset: str
+    data: tuple[str, ...]
+    device: str
+    batch_size: int
+    facts: dict[str, Any]
+    options: dict[str, Any]
+    settings: dict[str, Any]
+    ids_sha256: str
+    shard: str = ""
+    schema: int = field(default=1)
+
+    @staticmethod
+    def of(plan: RunPlan, model: str, data: Sequence[str], device: str) -> Job:
+        """The job of a plan."""
+        options = asdict(plan.request.options)
+        options["weights"], options["out"] = (None if options[k] is None else str(options[k]) for k in ("weights", "out"))
+        job = Job(
+            model, plan.request.source.card.id, tuple(data), device, plan.batch_size, asdict(plan.facts), options, plan.settings,
+            ids_sha256(plan.request.ids),
+        )  # fmt: skip
+        return Job.read(job.as_text(), "job")  # lists for tuples, as every other process sees it
+
+    def as_text(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1, allow_nan=False)
+
+    @staticmethod
+    def read(text: str, where: str) -> Job:
+        """The inverse of `as_text`; `InputError` naming `where`."""
+        try:
+            table = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InputError(f"{where}: is no JSON.") from None
+        if not isinstance(table, dict) or table.pop("schema", None) != 1:
+            raise InputError(f"{where}: is no job of this version of hpbench (schema 1).")
+        return build(Job, table, where)
+
+    def model_facts(self, where: str) -> ModelFacts:
+        """Of the model that ran."""
+        return build(ModelFacts, dict(self.facts), f"{where}: facts")
+
+    def run_options(self, where: str) -> Options:
+        """What the run was asked for."""
+        table = dict(self.options)
+        setup = build(Setup, table.pop("setup", {}), f"{where}: options, setup")
+        paths = {key: None if table.get(key) is None else Path(str(table.pop(key))) for key in ("weights", "out")}
+        table = {key: value for key, value in table.items() if key not in paths}
+        asked = build(Options, table, f"{where}: options")
+        return replace(asked, setup=setup, weights=paths["weights"], out=paths["out"])
+
+
+def shard_folder(out: Path, shard: Shard) -> Path:
+    """Where a share lies."""
+    return out / "shards" / f"{shard.number}-of-{shard.count}"
+
+
+def run_shard(
+    plan: RunPlan,
+    job: Job,
+    model: Model,
+    shard: Shard,
+    *,
+    detected: DetectedBoxes | None = None,
+    progress: Progress | None = None,
+    remark: Remark = silent,
+) -> None:
+    """Compute a share of a run; what is there already is not computed again."""
+    folder = shard_folder(plan.folder, shard)
+    with locked(folder, "this share of a run"):
+        request = plan.request
+        if shard.number == 1:
+            remark_missing(request.source, request.served, request.ids, remark)
+        parts = Parts(folder / plan.file.name, request.ids, plan.batch_size)
+        parts.claim(plan.settings)
+        write_atomic(folder / JOB, replace(job, shard=str(shard)).as_text())
+        setup = request.options.setup
+        predict_parts(
+            model,
+            parts,
+            request.samples_of,
+            boxes=request.boxes,
+            only=shard.has,
+            setup=setup,
+            detected=detected,
+            progress=progress,
+            remark=remark,
+        )
+    remark(f"share {shard} is complete in {folder}; when all are: hpbench merge {plan.folder}")
+
+
+def merge(
+    folders: Iterable[Path],
+    *,
+    out: Path | None = None,
+    data: Sequence[Path] = (),
+    dataset: Dataset | None = None,
+    remark: Remark = silent,
+) -> list[Record]:
+    """Join the shares of a run and score it: predictions and records are those of a single process.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Shares, or folders that hold them (``<out>``, ``<out>/shards``).
+    out : Path, optional
+        Where the run's files go; default: the folder that holds the shares, where there is one.
+    data : sequence of Path, optional
+        Where the dataset lies here; default: where the shares had it.
+    dataset : Dataset, optional
+        Instead of `data`.
+    remark : callable
+
+    Raises
+    ------
+    InputError
+        Shares of different runs, a share that is missing or not complete.
+    """
+    given = list(folders)
+    shares = _shares(given)
+    first_folder, first = next(iter(shares.values()))
+    where = str(first_folder / JOB)
+    for folder, job in shares.values():
+        if _comparable(job) != _comparable(first):
+            raise InputError(f"{folder} is a share of another run than {first_folder}: {difference(_comparable(job), _comparable(first))}.")
+    count = parse_shard(first.shard).count
+    if absent := [n for n in range(1, count + 1) if n not in shares]:
+        raise InputError(
+            f"{_texts(absent)} of {count} shares missing beside {first_folder}: run --shard {absent[0]}/{count}, or name its folder."
+        )
+    if out is None:
+        if len(parents := {folder.resolve().parent for folder, _ in shares.values()}) > 1 or first_folder.resolve().parent.name != "shards":
+            raise InputError(f"the shares lie in {len(parents)} folders: say with -o where the joined run goes.")
+        out = first_folder.parent.parent
+    source = dataset or load(first.dataset, list(data) or list(first.data) or None)
+    request = request_of(source, first.run_options(where))
+    if ids_sha256(request.ids) != first.ids_sha256:
+        raise InputError(f"{where}: the run had other faces than the {len(request.ids)} that are in the data given here.")
+    plan = RunPlan(request, first.model_facts(where), first.batch_size, out, first.settings)
+    with locked(out, "a run"):
+        parts = Parts(plan.file, request.ids, plan.batch_size)
+        parts.claim(plan.settings)
+        for part in range(len(parts)):
+            folder, job = next(share for share in shares.values() if parse_shard(share[1].shard).has(part))
+            _take(parts, part, folder, job)
+        records = finish(plan, parts, None, device=first.device, remark=remark)
+        for folder, _ in shares.values():
+            if folder.resolve().parent == (out / "shards").resolve():
+                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # not empty: shares of another run
+            (out / "shards").rmdir()
+    return records
+
+
+def _take(parts: Parts, part: int, folder: Path, job: Job) -> None:
+    """A part of a share, copied to its place in the whole."""
+    path = folder / FOLDER / parts.path(part).name
+    if parts.path(part).exists() and not path.exists():
+        return  # of a merge that was killed
+    if not path.is_file():
+        raise InputError(f"{folder}: share {job.shard} is not complete ({path.name} is missing): run it again, it goes on where it was.")
+    with atomic_path(parts.path(part)) as temporary:
+        shutil.copyfile(path, temporary)
+    if parts.read(part) is None:
+        parts.path(part).unlink()
+        raise InputError(f"{path}: does not hold the faces it should: a file of another run?")
+
+
+def _shares(folders: Sequence[Path]) -> dict[int, tuple[Path, Job]]:
+    """The shares in folders, by number."""
+    found: dict[int, tuple[Path, Job]] = {}
+    for given in folders:
+        places = [given] if (given / JOB).is_file() else sorted(p.parent for p in (*given.glob(f"*/{JOB}"), *given.glob(f"shards/*/{JOB}")))
+        if not places:
+            raise InputError(f"{given}: there is no share of a run in it (no {JOB}): hpbench run --shard I/N makes one.")
+        for folder in places:
+            path = folder / JOB
+            try:
+                if path.stat().st_size > _MAX_JOB_BYTES:
+                    raise InputError(f"{path}: {path.stat().st_size} bytes are no {JOB}.")
+                job = Job.read(path.read_text(encoding="utf-8"), str(path))
+            except (OSError, UnicodeError) as error:
+                raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', '') or 'not UTF-8'}).") from None
+            number = parse_shard(job.shard).number
+            if number in found and found[number][0].resolve() != folder.resolve():
+                raise InputError(f"share {job.shard} is there twice: {found[number][0]} and {folder}.")
+            found[number] = (folder, job)
+    return dict(sorted(found.items()))
+
+
+def _comparable(job: Job) -> str:
+    """What shares of one run have in common, as JSON: not their places, nor when their copies of the data were written."""
+    table = asdict(replace(job, data=(), device="", shard=f"1/{parse_shard(job.shard).count}"))
+    table["settings"].pop("data", None)
+    for key in ("out", "weights", "setup"):
+        table["options"].pop(key, None)
+    return json.dumps(table, sort_keys=True)
+
+
+def _texts(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5]))
+    return f"{shown}, ..." if len(numbers) > 5 else shown

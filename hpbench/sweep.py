@@ -1,0 +1,165 @@
+"""Several models over several datasets, by a plan in TOML; what has a record is not run again.
+
+.. code-block:: toml
+
+    out = "results"
+
+    [[model]]
+    model = "mnn"
+
+    [[model]]
+    model = "fsanet"
+    weights = "weights/fsanet"
+
+    [[dataset]]
+    dataset = "aflw2000"
+    data = ["data/AFLW2000-3D.zip"]
+
+    [[dataset]]
+    dataset = "heads"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .catalog import dataset_card
+from .checked import build, read_toml
+from .errors import HpbenchError, InputError
+from .jobs import run
+from .parts import FOLDER
+from .ray_cluster import RayCluster
+from .records import ModelFacts, read_record
+from .scoring import Remark, silent
+
+__all__ = ["Cell", "SweepPlan", "read_plan", "sweep"]
+
+_AT_ONCE = 8  # runs that share a cluster; their parts queue there
+
+
+@dataclass(frozen=True)
+class SweepModel:
+    """A ``[[model]]`` of a plan: as the options of ``hpbench run``; `name` names its folder."""
+
+    model: str
+    name: str = ""
+    weights: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    batch_size: int | None = None
+
+    @property
+    def folder(self) -> str:
+        """Of its results, below the plan's."""
+        text = self.name or ModelFacts(self.model, "", None, self.arguments).label
+        return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "model"
+
+
+@dataclass(frozen=True)
+class SweepDataset:
+    """A ``[[dataset]]`` of a plan: as the options of ``hpbench run``."""
+
+    dataset: str
+    data: tuple[str, ...] = ()
+    protocol: tuple[str, ...] = ()
+    boxes: str = ""
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """A plan; paths in it count from the working folder."""
+
+    model: tuple[SweepModel, ...]
+    dataset: tuple[SweepDataset, ...]
+    out: str = "hpbench-out"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model on one dataset, and what became of it.
+
+    Attributes
+    ----------
+    model, dataset : str
+    folder : Path
+    state : str
+        ``done``, ``exists`` or ``failed``.
+    detail : str
+        The main score, or why it failed.
+    """
+
+    model: str
+    dataset: str
+    folder: Path
+    state: str
+    detail: str
+
+
+def read_plan(path: Path) -> SweepPlan:
+    """Read and check a plan; `InputError` naming the file and key."""
+    plan = build(SweepPlan, read_toml(path), str(path))
+    if not plan.model or not plan.dataset:
+        raise InputError(f"{path}: a plan has at least one [[model]] and one [[dataset]].")
+    folders = [model.folder for model in plan.model]
+    if len(set(folders)) < len(folders):
+        twice = next(f for f in folders if folders.count(f) > 1)
+        raise InputError(f"{path}: two models would write to {twice!r}: give them a name each.")
+    names = [d.dataset for d in plan.dataset]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: dataset {next(n for n in names if names.count(n) > 1)!r} stands there twice.")
+    for name in names:
+        dataset_card(name)
+    return plan
+
+
+def sweep(plan: SweepPlan, *, cluster: RayCluster | None = None, remark: Remark = silent) -> list[Cell]:
+    """Run every model of a plan over every dataset; a run that fails does not end the others.
+
+    On a cluster several runs are under way at once and their parts share it; otherwise one follows the other.
+    """
+    pairs = [(model, dataset) for model in plan.model for dataset in plan.dataset]
+
+    def cell(pair: tuple[SweepModel, SweepDataset]) -> Cell:
+        model, dataset = pair
+        folder = Path(plan.out) / model.folder / dataset.dataset
+        begin: Callable[[str], None] = lambda text: remark(f"{model.folder} on {dataset.dataset}: {text}")  # noqa: E731
+        state, detail = _run(model, dataset, folder, cluster, begin)
+        begin(f"{state} {detail}".rstrip())
+        return Cell(model.folder, dataset.dataset, folder, state, detail)
+
+    if cluster is None:
+        return [cell(pair) for pair in pairs]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="run") as pool:
+        return list(pool.map(cell, pairs))
+
+
+def _run(model: SweepModel, dataset: SweepDataset, folder: Path, cluster: RayCluster | None, remark: Remark) -> tuple[str, str]:
+    if known := _records(folder, dataset.dataset):
+        return "exists", known
+    try:
+        run(
+            model.model, dataset.dataset, data=dataset.data or None, protocol=dataset.protocol, boxes=dataset.boxes,
+            weights=model.weights or None, model_args=model.arguments, device=model.device, batch_size=model.batch_size,
+            limit=dataset.limit, out=folder, cluster=cluster, remark=remark,
+        )  # fmt: skip
+    except HpbenchError as error:
+        return "failed", str(error)
+    return "done", _records(folder, dataset.dataset)
+
+
+def _records(folder: Path, dataset: str) -> str:
+    """The main scores of a finished run's records; "" where there is none."""
+    if (folder / FOLDER).exists():
+        return ""  # killed while it was scored: some records may be missing
+    paths: Sequence[Path] = sorted(folder.glob(f"{dataset}.*@*.json"))
+    return ", ".join(
+        f"{record.protocol.id.partition('/')[2]} {score.value:.4g} {score.unit}".rstrip()
+        for record in map(read_record, paths)
+        if (score := record.scores[0]).value is not None
+    )
