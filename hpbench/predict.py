@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from .atomic import write_atomic
 from .batches import Watch, joined, last_failure, predict_batch
+from .detectors.chosen import DetectedBoxes
 from .errors import InputError, RunStoppedError
 from .faces import Faces, Sample
 from .models.interface import Model
@@ -45,7 +46,7 @@ class RunTiming:
     seconds : float
         From the first image asked for to the last part written.
     model_seconds : float
-        Inside the model's predict.
+        Inside the model's predict, and the detector's where one gives the boxes.
     """
 
     faces: int
@@ -72,6 +73,7 @@ def predict(
     settings: dict[str, Any],
     batch_size: int,
     workers: int,
+    detected: DetectedBoxes | None = None,
     max_failures: int | None = None,
     progress: Progress | None = None,
     remark: Callable[[str], None] | None = None,
@@ -90,6 +92,8 @@ def predict(
         What makes this run this run (model, weights, data), JSON values: parts of a run with other settings are not mixed in.
     workers : int
         Threads that read and decode images.
+    detected : DetectedBoxes, optional
+        Gives the model its boxes instead of the samples, whose own then only say which face is meant.
     max_failures : int or None
         The run stops when more faces than this have failed.
 
@@ -123,7 +127,7 @@ def predict(
                 batches = []
                 for start in range(0, len(chunks[i]), batch_size):
                     batch = [next(images) for _ in chunks[i][start : start + batch_size]]
-                    faces, seconds = predict_batch(watch, batch)
+                    faces, seconds = predict_batch(watch, batch, detected)
                     batches.append(faces)
                     model_seconds += seconds
                     failures += int(sum(map(bool, faces.failure)))  # type: ignore[arg-type]
