@@ -336,7 +336,7 @@ def test_a_run_is_continued_on_the_same_weights_and_data_only(tmp_path: Path) ->
     for name, yaw in (("one", 1), ("two", 2)):
         (tmp_path / name).write_text(str(yaw))
     driver = (
-        "import sys, hpbench.predict; hpbench.predict._FACES_PER_PART = 2\n"
+        "import sys, hpbench.parts; hpbench.parts._FACES_PER_PART = 2\n"
         "from hpbench.cli import main; sys.argv = ['hpbench', *sys.argv[1:]]; main()"
     )
 
@@ -460,7 +460,7 @@ def test_an_output_folder_inside_the_data_does_not_change_the_data(tmp_path: Pat
         )
     )
     driver = (
-        "import sys, hpbench.predict; hpbench.predict._FACES_PER_PART = 2\n"
+        "import sys, hpbench.parts; hpbench.parts._FACES_PER_PART = 2\n"
         "from hpbench.cli import main; sys.argv = ['hpbench', *sys.argv[1:]]; main()"
     )
     command = [sys.executable, "-c", driver, "run", "-m", "m.py:M", "-d", "aflw2000", "--data", "."]

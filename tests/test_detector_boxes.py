@@ -131,7 +131,7 @@ def test_a_run_is_charged_for_what_is_not_found(blind, tmp_path):
 
 
 def test_a_stopped_run_goes_on_to_the_same_bytes(blind, tmp_path, monkeypatch):
-    monkeypatch.setattr("hpbench.predict._FACES_PER_PART", 4)
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 4)
     hpbench.run(Echo(), "heads", protocol="pose", boxes="detector:rfb320", out=tmp_path / "whole", limit=24)
     with pytest.raises(RunStoppedError):
         hpbench.run(Echo(), "heads", protocol="pose", boxes="detector:rfb320", out=tmp_path / "cut", limit=24, max_failures=5)
