@@ -12,6 +12,7 @@ resizes, and which colours it likes is its own affair.  It never sees a label.
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy.typing as npt
@@ -70,3 +71,11 @@ class Model(abc.ABC):
             with its ``convention``, ``landmarks`` with their ``scheme``, ``visibility``.  A face that cannot be
             predicted is a row of NaN, its reason in ``failure``.
         """
+
+    def network_call(self, batch_size: int) -> Callable[[], object] | None:
+        """For `hpbench bench`, and not required: a call that runs the bare network, to its end, on an input of `batch_size` faces.
+
+        The input is prepared beforehand, of arbitrary pixels: neither cropping nor copying nor decoding is in the call.  None where the
+        model has no network, or nothing that can be run apart from its cropping.
+        """
+        return None
