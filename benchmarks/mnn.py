@@ -2,6 +2,8 @@
 
     python benchmarks/mnn.py [--weights FILE] [--seconds 1.5] [--threads 2] [--compile]
 
+Ways of computing the same; how fast the model is with its cropping and from file to prediction is what `hpbench bench mnn` measures.
+
 The naive call is the network as it was trained, eager, fp32, a face a call.  FLOPs and bytes are counted from the modules: two a
 multiplication and addition; each convolution reads its input and its weights and writes its output once, in the precision it runs in.
 The ceiling of a path is min(measured matrix products, FLOPs a byte x measured copies).  Ways are measured in turns, the best of
@@ -24,9 +26,8 @@ import tabulate
 import torch
 from torch import nn
 
-import hpbench
 from hpbench.mnn.checkpoint import load_network
-from hpbench.mnn.infer import compiled, crops_of, fused, in_precision
+from hpbench.mnn.infer import compiled, fused, in_precision
 from hpbench.mnn.network import Network, NetworkConfig, Outputs
 from hpbench.models.mnn_files import NETWORK, TREES
 
@@ -61,7 +62,7 @@ class Ceiling(NamedTuple):
 @click.option("--threads", default=min(2, os.cpu_count() or 1), show_default=True)
 @click.option("--compile", "compile_too", is_flag=True, help="torch.compile as well: minutes.")
 def main(weights: Path | None, seconds: float, threads: int, compile_too: bool) -> None:
-    """Both networks, then end to end."""
+    """Both networks, then the regression trees."""
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -75,7 +76,6 @@ def main(weights: Path | None, seconds: float, threads: int, compile_too: bool) 
     for title, network in ((f"as shipped{note}", shipped), ("the paper's", Network(NetworkConfig()).eval())):
         ways(title, network, device, precision, ceiling, seconds, compile_too)
     trees(shipped, path.parent / TREES, device, seconds)
-    end_to_end(path if path.is_file() else None, shipped, device)
 
 
 def ways(title: str, network: Network, device: Any, precision: Any, ceiling: dict[Any, Ceiling], seconds: float, compile_too: bool) -> None:
@@ -243,27 +243,6 @@ def trees(network: Network, path: Path, device: Any, seconds: float) -> None:
         forward, read = (best_seconds(work, device, 12) for work in (lambda: ready(crops), lambda: cascade.points(outputs)))
     face = f"{1000 * read / 16:.2f} ms a face"
     print(f"regression trees, batch 16: {face}, {100 * read / forward:.0f} % of the network's {1000 * forward / 16:.2f}\n")
-
-
-def end_to_end(path: Path | None, network: Network, device: Any) -> None:
-    """Through `hpbench.run`, and each step by itself."""
-    from hpbench.mnn.checkpoint import save_weights
-
-    dataset = hpbench.load("heads")
-    samples = list(dataset.samples_of(sorted(dataset.found_ids("test"))[:128], dataset.box_set("")))
-    decode = best_seconds(lambda: [s.image.read() for s in samples], torch.device("cpu"), 3) / len(samples)
-    images, boxes = [s.image.read() for s in samples], np.array([s.box_xyxy_px for s in samples])
-    cut = best_seconds(lambda: crops_of(images, boxes, network.config.input_px), torch.device("cpu"), 3) / len(samples)
-    print(f"{len(samples)} heads of 256 px: decoding {1000 * decode:.2f} ms a face and thread, cutting {1000 * cut:.2f} ms")
-    for model in ("mnn", "mnn-encoder"):
-        with tempfile.TemporaryDirectory() as folder:
-            if path is None:
-                save_weights(Path(folder) / "best.safetensors", network)
-            given = path or Path(folder) / "best.safetensors"
-            records = hpbench.run(model, dataset, protocol="heads/pose", weights=given, out=Path(folder) / "out", device=device.type)
-        timing = records[0].timing
-        assert timing is not None
-        print(f"{model}: {timing['images_per_s']:.0f} faces/s from file to prediction, {1000 / timing['model_ms']:.0f} in the model")
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(blind, tmp_path, monkeypatch):
 
 def test_nobody_found_in_any_picture(monkeypatch, tmp_path):
     monkeypatch.setattr("hpbench.detectors.chosen.create_detector", lambda card: FixedDetector())
-    with pytest.raises(InputError, match="detector:rfb320 found none of the 12 faces"):
+    with pytest.raises(InputError, match=r"none of the 12 faces has a prediction \(detector rfb320 found no face here\)"):
         hpbench.run(Echo(), "heads", protocol="pose", boxes="detector:rfb320", out=tmp_path, limit=12)
     assert set(read_predictions(tmp_path / "predictions.h5").faces.failure) == {"detector rfb320 found no face here"}
 

@@ -35,6 +35,7 @@ def report(records: tuple[Path, ...], out: Path | None, site: Path | None, datas
     from ..errors import InputError
     from ..leaderboard import collect_found
     from ..report.folder import report_of
+    from ..speed import collect_speeds
 
     if site is not None and (out is not None or check):
         raise click.UsageError("--site writes a site, --out and --check are of the markdown pages: take one.")
@@ -49,8 +50,9 @@ def report(records: tuple[Path, ...], out: Path | None, site: Path | None, datas
         remark(f"{len(written)} files written to {site}: open {site / 'index.html'}")
         return
     rows, curves = (published_rows(), published_curves()) if published else ((), ())
-    built = report_of(found, dataset=dataset, published=rows, curves=curves, suffix=suffix)  # type: ignore[arg-type]
-    _tell([*remarks, *built.remarks])
+    speeds, odd = collect_speeds(records) if not dataset else ([], [])
+    built = report_of(found, dataset=dataset, published=rows, curves=curves, speeds=speeds, suffix=suffix)  # type: ignore[arg-type]
+    _tell([*remarks, *odd, *built.remarks])
     folder = out or Path("reports")
     if not check:
         changed = built.write(folder)

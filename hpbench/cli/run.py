@@ -28,7 +28,7 @@ __all__ = ["run"]
 @click.option("-d", "--dataset", required=True, help="Dataset id, e.g. aflw2000.")
 @data_option
 @protocol_option
-@click.option("--boxes", default="", metavar="NAME", help="Box set given to the model. Default: that of --protocol, else the dataset's.")
+@click.option("--boxes", default="", metavar="NAME", help="Box set given to the model, or detector:NAME. Default: that of --protocol, else the dataset's.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="PATH", help="Weights: a file, or a folder with them.")
 @click.option("--model-arg", multiple=True, metavar="K=V", help="Argument for the model; repeats.")
 @out_option
@@ -91,6 +91,6 @@ def run(
         print_json([asdict(r) for r in records])
     else:
         click.echo(records_text(records, terminal_width()))
-    folder = out if out is not None else jobs.default_output(records[0].model.label, dataset)
+    folder = out if out is not None else jobs.default_output(records[0].model.label, dataset, records[0].detector)
     if hint := doctor_hint(records, str(folder / "predictions.h5"), dataset):
         remark(hint)

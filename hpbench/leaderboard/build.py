@@ -20,16 +20,16 @@ from ..catalog import (
 from ..catalog.label_agreement import LabelAgreement, label_agreement
 from ..catalog.published import PublishedRow, Work, published_works
 from ..errors import InputError, did_you_mean
+from ..mapped import MAPPED
 from ..records import Record
 from ..submissions import level_of
 from .fairness import gaps_of
-from .model import Board, Row, Speed
+from .model import Board, Row
 from .published_lines import Claims, published_by_protocol, published_lines
+from .speeds import with_speeds
 from .standings import standings_of
 
-__all__ = ["boards", "speed_of"]
-
-_IMPOSSIBLE = 1e8  # images a second
+__all__ = ["boards"]
 
 _GUESS = re.compile(r": ([^:?]{1,60}\?)")  # what `hpbench.obstacles.suspicions` takes predictions for: "...: radians? ..."
 
@@ -118,11 +118,11 @@ def _misfit(record: Record, known: Protocol | None) -> str:
 
 def _newest(found: list[FoundRecord]) -> tuple[list[FoundRecord], list[str]]:
     """One record a model: a ranked one before an unranked, the newest of equals; the others are told."""
-    newest: dict[tuple[str, str, str | None], FoundRecord] = {}
+    newest: dict[tuple[str, str, str | None, str], FoundRecord] = {}
     remarks: list[str] = []
     for item in sorted(found, key=lambda f: (f.record.ranked, f.record.date)):
         record = item.record
-        key = (record.model.label, record.model.version, record.model.weights_sha256)
+        key = (record.model.label, record.model.version, record.model.weights_sha256, record.detector)
         if key in newest:
             older = newest[key].record
             kind = "an older" if older.ranked == record.ranked else "a partial or unverified"
@@ -186,6 +186,8 @@ def _board(protocol: Protocol, found: list[FoundRecord], claims: Claims, facts: 
     else:
         standings = standings_of(protocol, rows, [errors for _, errors in read])
         rows, lead, beyond, notes = list(standings.rows), standings.lead, standings.lead_beyond_ties, standings.notes
+    rows, told = with_speeds(rows)
+    remarks += told
     compared = next((row for row in rows if (_is_called(row, against) if against else row.rank is not None)), None)
     board = Board(
         protocol=protocol,
@@ -220,24 +222,9 @@ def _row(item: FoundRecord, rank: int | None, protocol: Protocol, facts: _Facts)
         marks=_marks(record, facts.saw_test_images(record, protocol)),
         title=record.model.called(card.title if card else record.model.name),
         parameters=card.parameters if card else None,
-        speed=speed_of(record),
         path=item.path,
         level=level_of(item.path.absolute()) if item.path is not None else None,
     )
-
-
-def speed_of(record: Record) -> Speed | None:
-    """How fast a record's model ran and on what; None where it does not say how fast."""
-    timing = record.timing or {}
-    found = timing.get("images_per_s")
-    if not isinstance(found, (int, float)) or isinstance(found, bool) or not 0 < found < _IMPOSSIBLE:
-        return None
-    environment = record.environment
-    device = str(timing.get("device") or "")
-    named = [environment.get("gpu") if device.startswith("cuda") else None, environment.get("processor"), environment.get("machine")]
-    cpus = environment.get("cpus")
-    hardware = ", ".join([*(str(name) for name in named if name), *([f"{cpus} CPUs"] * bool(cpus))])
-    return Speed(float(found), "" if device == "auto" else device, hardware)
 
 
 def _marks(record: Record, saw_test_images: bool) -> tuple[str, ...]:
@@ -250,7 +237,9 @@ def _marks(record: Record, saw_test_images: bool) -> tuple[str, ...]:
         marks.append("labels not compared")
     if saw_test_images:
         marks.append("saw test images")
-    told = ("boxes not stated", "scheme not stated", "schemes mixed", "visibility is hard")
+    if record.detector:
+        marks.append(f"boxes of {record.detector}")
+    told = ("boxes not stated", "scheme not stated", "schemes mixed", MAPPED, "visibility is hard")
     for note in record.notes:
         if note.startswith(told):
             marks.append(note.partition(":")[0])

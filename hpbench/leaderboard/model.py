@@ -28,16 +28,28 @@ class Speed:
         Where the model ran: ``cpu``, ``cuda``; "" where the record does not say (``auto``: the model does not tell).
     hardware : str
         "" where the record does not say.
+    threads : int or None
+        Of a speed record (`hpbench bench`); None where the speed is that of a run over a data set.
+    latency_ms : float or None
+        Median of one face a call, cropping included; of a speed record.
     """
 
     images_per_s: float
     device: str
     hardware: str
+    threads: int | None = None
+    latency_ms: float | None = None
+
+    @property
+    def place(self) -> str:
+        """Device and hardware in words; "" where the record names neither."""
+        return ", ".join(filter(None, [f"device {self.device or 'not stated'}", self.hardware])) if self.device or self.hardware else ""
 
     @property
     def machine(self) -> str:
-        """Device and hardware in words; "" where the record names neither."""
-        return ", ".join(filter(None, [f"device {self.device or 'not stated'}", self.hardware])) if self.device or self.hardware else ""
+        """The place and the way of measuring: what must be equal for speeds to be compared."""
+        way = f"hpbench bench with {self.threads} thread{'s' * (self.threads > 1)}" if self.threads is not None else ""
+        return ", ".join(filter(None, [self.place, way]))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ resizes, and which colours it likes is its own affair.  It never sees a label.
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy.typing as npt
@@ -94,3 +95,11 @@ class Model(abc.ABC):
     def predict_prepared(self, prepared: list[Any], boxes_xyxy_px: Array) -> Faces:
         """`predict`, of faces as `prepare` returned them, which it must not change."""
         return self.predict(prepared, boxes_xyxy_px)
+
+    def network_call(self, batch_size: int) -> Callable[[], object] | None:
+        """For `hpbench bench`, and not required: a call that runs the bare network, to its end, on an input of `batch_size` faces.
+
+        The input is prepared beforehand, of arbitrary pixels: neither cropping nor copying nor decoding is in the call.  None where the
+        model has no network, or nothing that can be run apart from its cropping.
+        """
+        return None

@@ -7,6 +7,7 @@ takes it for the one that comes with hpbench.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -145,6 +146,22 @@ class Mnn(Model):
             visibility=scattered(found.visibility),
             failure=failure,
         )
+
+    def network_call(self, batch_size: int) -> Callable[[], object]:
+        """See `Model.network_call`; the regression trees are a part of it, where there are any."""
+        from ..mnn.infer import outputs_of
+
+        network, points = self._engine.network, self._points
+        side = network.config.input_px
+        crops = np.random.default_rng(0).integers(0, 256, (batch_size, side, side, 3), dtype=np.uint8)
+
+        def call() -> None:
+            for outputs in outputs_of(network, crops, batch_size=batch_size, pose_only=not self.needs_decoder):
+                outputs.pose_direct.cpu()  # waits for a GPU
+                if points is not None:
+                    points(outputs).cpu()
+
+        return call
 
     def _reader(self, files: MnnFiles, network: Any, device: Any) -> Any:
         """What reads landmarks out of raw outputs, where it is not the heat maps' maximum."""

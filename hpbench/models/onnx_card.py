@@ -18,7 +18,7 @@ The tables are `OnnxSpec`, `InputSpec`, `hpbench.models.crop.CropSpec` and `hpbe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -245,6 +245,12 @@ class OnnxCardModel(Model):
             visibility=columns.get("visibility"),
             failure=failure,
         )
+
+    def network_call(self, batch_size: int) -> Callable[[], object]:
+        """See `Model.network_call`; all files of an ensemble."""
+        w, h = self._spec.input.size_px
+        tensor = self._spec.input.tensor(np.random.default_rng(0).integers(0, 256, (batch_size, h, w, 3), dtype=np.uint8))
+        return lambda: [session.run(tensor) for session in self._sessions]
 
     def _run(self, pixels: Array) -> dict[str, Array]:
         tensor = self._spec.input.tensor(pixels)

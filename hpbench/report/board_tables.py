@@ -159,7 +159,7 @@ def _a_line_a_model(board: Board) -> list[list[object]]:
             *[score_text(find_score(row.record, m), interval=i == 0) or NO_VALUE for i, m in enumerate(board.metrics)],
             row.record.main.n_scored,
             percent_text(row.record.coverage),
-            speed_text(row.record),
+            speed_text(row.speed),
             *([count_text(row.parameters)] * _sized(board)),
             *([row.level or NO_VALUE] * _levelled(board)),
             ", ".join(row.marks),
@@ -174,7 +174,7 @@ def _a_line_a_score(board: Board, width: int) -> list[str]:
     column, lines = max(map(len, names.values())), []
     for row in board.rows:
         record = row.record
-        images_per_s, size = speed_text(record), count_text(row.parameters)
+        images_per_s, size = speed_text(row.speed), count_text(row.parameters)
         facts = [
             f"{record.main.n_scored} faces",
             f"coverage {percent_text(record.coverage)}",
@@ -205,7 +205,7 @@ def _legend(board: Board, shared: str) -> list[str]:
 
 
 def _speeds(board: Board) -> list[str]:
-    """On what the models ran: speeds of unlike machines stand side by side and do not compare."""
+    """On what the models ran, and how it was measured: speeds of unlike machines stand side by side and do not compare."""
     machines: dict[str, list[str]] = {}
     for row in board.rows:
         if row.speed is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..leaderboard import Row, decimals_of
+from ..leaderboard import Row, Speed, decimals_of
 from ..metrics import parse_metric
 from ..records import Record, Score
 
@@ -107,9 +107,9 @@ def percent_text(share: float | None) -> str:
     return "99.9 %" if text == "100.0 %" and share < 1 else text  # never rounded up to complete
 
 
-def speed_text(record: Record) -> str:
-    speed = (record.timing or {}).get("images_per_s")
-    return f"{speed:.0f}" if isinstance(speed, (int, float)) and speed >= 10 else f"{speed:.1f}" if isinstance(speed, (int, float)) else ""
+def speed_text(speed: Speed | None) -> str:
+    """Images a second; "" where that is not known."""
+    return "" if speed is None else f"{speed.images_per_s:.{0 if speed.images_per_s >= 10 else 1}f}"
 
 
 def escape(text: str) -> str:

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +20,13 @@ from ..catalog.published import PublishedCurve, PublishedRow
 from ..errors import HpbenchError, InputError
 from ..leaderboard import Board, FoundRecord, boards, find_score
 from ..readers import Dataset, load
+from ..speed import SpeedRecord
 from .board_tables import board_markdown, lead_cell
 from .cells import count_text, escape, percent_text, score_text, speed_text
 from .figures import Measured, Picture, figures_of_records, measured, published_curve_figures, published_figures
+from .figures.speeds import speed_figure
 from .overview import overview_text
+from .speed import by_hardware, speed_markdown
 
 __all__ = ["FigureFormat", "Report", "leads_markdown", "report_of"]
 
@@ -120,6 +123,7 @@ def report_of(
     dataset: str = "",
     published: Sequence[PublishedRow] = (),
     curves: Sequence[PublishedCurve] = (),
+    speeds: Sequence[SpeedRecord] = (),
     suffix: FigureFormat = "svg",
 ) -> Report:
     """The report of some records, and of what is published beside them.
@@ -132,6 +136,8 @@ def report_of(
         Only of this one.
     published, curves : sequence
         None of them if left out.
+    speeds : sequence of SpeedRecord
+        What `hpbench bench` measured: a page of its own.
 
     Raises
     ------
@@ -154,7 +160,10 @@ def report_of(
     for picture in pictures:
         ours[_dataset_of(picture, ours)].append(picture)
     pages = {f"{name}.md": _page(name, of, ours[name], suffix) for name, of in sorted(by_dataset.items())}
-    index = {_INDEX: _index(built)}
+    if speeds:
+        pages["speed.md"], drawn_speeds = _speed_page(speeds, pictures, suffix)
+        pictures += drawn_speeds
+    index = {_INDEX: _index(built, speeds=bool(speeds))}
     return Report({**index, **pages}, tuple(pictures), suffix, (*remarks, *missing, *skipped), dataset)
 
 
@@ -173,7 +182,7 @@ def _measured(built: Sequence[Board]) -> tuple[list[Measured], list[str]]:
             if row.path is None or row.rank is None or not row.path.with_suffix(".errors.npz").is_file():
                 continue
             try:
-                runs.append(measured(row.path, data[name]))
+                runs.append(replace(measured(row.path, data[name]), speed=row.speed))
             except InputError as error:
                 told.append(f"{board.protocol.reference}: {row.title} is not drawn: {error}")
     return runs, told
@@ -188,7 +197,19 @@ def _dataset_of(picture: Picture, names: Mapping[str, object]) -> str:
 # ------------------------------------------------------------------------------------------------- pages
 
 
-def _index(built: Sequence[Board]) -> str:
+def _speed_page(speeds: Sequence[SpeedRecord], pictures: Sequence[Picture], suffix: FigureFormat) -> tuple[str, list[Picture]]:
+    """The page and its figures; figures of accuracy against speed are linked where they are of the same machine."""
+    drawn, shown, more = [], {}, {}
+    for number, (hardware, of) in enumerate(by_hardware(speeds).items(), 1):
+        picture = speed_figure(of, name=f"speed.{number}")
+        drawn.append(picture)
+        shown[hardware] = _figure(picture, suffix)
+        beside = [p for p in pictures if "accuracy-against-speed" in p.name and str(p.table[0]["hardware"]).startswith(hardware)]
+        more[hardware] = [f"[{p.title.partition(':')[0]}]({_FIGURES}/{p.name}.{suffix})" for p in beside]
+    return speed_markdown(speeds, shown, more), drawn
+
+
+def _index(built: Sequence[Board], *, speeds: bool) -> str:
     """How to read it, who leads where something was measured, everything at a glance."""
     lines = [
         "# Reports",
@@ -199,6 +220,8 @@ def _index(built: Sequence[Board]) -> str:
     ]
     if any(row.rank is not None for board in built for row in board.rows):
         lines += ["## Who leads, and is the lead real?", leads_markdown(built)]
+    if speeds:
+        lines += ["How fast the models are: [speed](speed.md)."]
     return "\n\n".join([*lines, "## All boards", overview_text(built, "markdown", link=_link)]) + "\n"
 
 
@@ -222,7 +245,7 @@ def leads_markdown(built: Sequence[Board], folder: str = "") -> str:
             continue
         score = find_score(first.record, board.protocol.main)
         shown = [first.title, f"{score_text(score, interval=True)} {score.unit if score else ''}", percent_text(first.record.coverage)]
-        shown += [speed_text(first.record), count_text(first.parameters), lead_cell(board)]
+        shown += [speed_text(first.speed), count_text(first.parameters), lead_cell(board)]
         rows.append([f"[{board.protocol.reference}]({folder}{_link(board)})", escape(board.protocol.main), *map(escape, shown)])
     columns = ["board", "metric", "first", "score", "coverage", "images/s", "parameters", "is the lead real?"]
     return tabulate(rows, columns, tablefmt="github", disable_numparse=True)

@@ -162,8 +162,8 @@ def _speeds(board: Board) -> Iterable[Chart]:
     """A chart for each kind of hardware that two models or more ran on."""
     by_hardware: dict[str, list[SpeedPoint]] = {}
     for row in board.rows:
-        value, hardware = row.record.main.value, hardware_of(row.record)
-        if value is not None and row.speed is not None and hardware and row.speed.images_per_s > 0:
+        value, hardware = row.record.main.value, hardware_of(row.speed)
+        if value is not None and row.speed is not None:
             by_hardware.setdefault(hardware, []).append(SpeedPoint(row.title, value, row.speed.images_per_s, hardware))
     for number, (hardware, points) in enumerate(sorted(by_hardware.items()), 1):
         if len(points) > 1:

@@ -273,8 +273,7 @@ def _coverage_cell(record: Record) -> Cell:
 def _speed_cell(row: Row) -> Cell:
     if row.speed is None:
         return Cell(NO_VALUE)
-    where = ", ".join(filter(None, [f"device {row.speed.device}" if row.speed.device else "", row.speed.hardware]))
-    return Cell(speed_text(row.record), row.speed.images_per_s, where or "an unnamed machine")
+    return Cell(speed_text(row.speed), row.speed.images_per_s, row.speed.machine or "an unnamed machine")
 
 
 def _printed_cell(entry: PublishedEntry | None) -> Cell:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
-from ...leaderboard import speed_of
+from ...leaderboard import Speed
 from ...metrics import parse_metric
-from ...records import Record
 from .marks import number_points, plain_log_ticks
 from .picture import COLOURS, Entry, Page, Picture, Row, rounded, shortened, table_mm, width_mm
 
@@ -31,10 +30,9 @@ class SpeedPoint:
     hardware: str
 
 
-def hardware_of(record: Record) -> str:
-    """What a record's speed was measured on, as far as it says; "" where there is no speed."""
-    speed = speed_of(record)
-    return (speed.machine or "an unnamed machine") if speed is not None and speed.images_per_s > 0 else ""
+def hardware_of(speed: Speed | None) -> str:
+    """What a speed was measured on, and how; "" where there is none."""
+    return (speed.machine or "an unnamed machine") if speed is not None else ""
 
 
 def accuracy_against_speed_figure(

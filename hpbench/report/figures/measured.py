@@ -13,6 +13,7 @@ from ...catalog import Protocol, model_cards, protocol_named
 from ...errors import InputError
 from ...evaluate import kept_rows
 from ...faces import Faces
+from ...leaderboard import Speed, speed_of
 from ...predictions import SUFFIXES, read_predictions
 from ...readers import Dataset
 from ...records import Record, read_errors, read_record
@@ -31,12 +32,15 @@ class Measured:
         `hpbench.records.read_errors`.
     truth, prediction : Faces or None
         Rows as in `errors`; None where the data set or the prediction file is not there.
+    speed : Speed or None
+        The one that its board shows.
     """
 
     record: Record
     errors: Mapping[str, npt.NDArray[np.generic]]
     truth: Faces | None = None
     prediction: Faces | None = None
+    speed: Speed | None = None
 
     @property
     def name(self) -> str:
@@ -75,7 +79,7 @@ def measured(path: Path | str, dataset: Dataset | None = None, predictions: Path
             prediction = faces.aligned_to(ids)
         elif predictions is not None:
             raise InputError(f"{file}: not the predictions of the record {path.name}: their hashes differ.")
-    return Measured(record, errors, truth, prediction)
+    return Measured(record, errors, truth, prediction, speed_of(record))
 
 
 def _truth(record: Record, protocol: Protocol, dataset: Dataset, ids: list[str]) -> Faces:

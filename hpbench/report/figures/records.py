@@ -154,10 +154,9 @@ class _Drawing:
     def speed(self, runs: Sequence[Measured]) -> None:
         by_hardware: dict[str, list[SpeedPoint]] = {}
         for name, run in _named(runs).items():
-            record = run.record
-            if (hardware := hardware_of(record)) and record.main.value is not None and record.timing is not None:
-                point = SpeedPoint(name, record.main.value, float(record.timing["images_per_s"]), hardware)
-                by_hardware.setdefault(hardware, []).append(point)
+            value, speed, hardware = run.record.main.value, run.speed, hardware_of(run.speed)
+            if speed is not None and value is not None:
+                by_hardware.setdefault(hardware, []).append(SpeedPoint(name, value, speed.images_per_s, hardware))
         for number, (_, points) in enumerate(sorted(by_hardware.items()), 1):
             if len(points) > 1:
                 kind = "accuracy-against-speed" + (f"-{number}" if len(by_hardware) > 1 else "")
