@@ -39,7 +39,7 @@ class MissingDataError(HpbenchError):
 
 
 class RunStoppedError(HpbenchError):
-    """A run that was stopped on purpose, because too many faces failed (exit 2)."""
+    """A run that was stopped on purpose, because too many faces failed or the model is gone (exit 2)."""
 
 
 @contextmanager

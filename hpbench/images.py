@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError
+from .errors import InputError, RunStoppedError
 
 __all__ = ["REDUCTIONS", "ImageRef", "decode_image", "decode_reduced", "encode_jpeg"]
 
@@ -74,8 +74,7 @@ def decode_reduced(data: bytes, name: str, by: int) -> tuple[Array, int]:
 
 
 def _decoded(data: bytes, name: str, by: int, *, upright: bool = False) -> Array:
-    import cv2
-
+    cv2 = _opencv()
     if not data:
         raise InputError(f"{name}: the file is empty.")
     try:
@@ -96,6 +95,18 @@ def _decoded(data: bytes, name: str, by: int, *, upright: bool = False) -> Array
     if image is None:
         raise InputError(f"{name}: not an image that can be decoded (damaged, or another kind of file?).")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def _opencv() -> Any:
+    """OpenCV; `RunStoppedError` where another build of it has taken the headless one's place and lacks its libraries."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise RunStoppedError(
+            f"OpenCV cannot be loaded ({str(error)[:150]}): apt-get install libgl1 libglib2.0-0, "
+            "or pip install --force-reinstall --no-deps opencv-python-headless."
+        ) from None
+    return cv2
 
 
 def _stated_size(data: bytes) -> tuple[int, int]:

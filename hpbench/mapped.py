@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .faces import Faces
-from .landmarks import MAPS, SCHEMES, map_landmarks
+from .landmark_maps import MAPS, map_landmarks
+from .landmarks import SCHEMES
 
 __all__ = ["MAPPED", "in_scheme", "map_between", "mapped_note", "other_points"]
 

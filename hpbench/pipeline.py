@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .batches import Ready, prepare_face
 from .detectors.chosen import DetectedBoxes
-from .errors import InputError
+from .errors import InputError, RunStoppedError
 from .faces import Sample
 from .images import REDUCTIONS, decode_reduced
 from .models.interface import Model
@@ -124,6 +124,8 @@ def _prepared(model: Model, sample: Sample, reduced: bool, detected: DetectedBox
         by = _reduction(model, box) if reduced and detected is None else 1
         image, by = decode_reduced(data, sample.image.name, by)
         times.append(time.perf_counter())
+    except RunStoppedError:  # OpenCV itself
+        raise
     except InputError as error:
         return error
     except Exception as error:  # a damaged file may surprise a decoder: the face fails, the run goes on

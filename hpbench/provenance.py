@@ -20,7 +20,7 @@ __all__ = ["environment", "fresh_facts", "git_state", "now"]
 def environment() -> dict[str, Any]:
     """What a record says about the machine and the libraries that took part."""
     libraries = {}
-    for name in ("numpy", "scipy", "cv2", "onnxruntime", "torch", "dlib"):
+    for name in ("numpy", "scipy", "cv2", "onnxruntime", "torch", "dlib", "mediapipe", "openvino", "tensorflow"):
         module = sys.modules.get(name)
         if module is not None:
             libraries[name] = str(getattr(module, "__version__", "?"))

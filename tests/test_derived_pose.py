@@ -9,7 +9,8 @@ from hpbench.errors import InputError
 from hpbench.geometry.camera import crop_camera, project
 from hpbench.geometry.mean_face import MEAN_FACE_VERSION, mean_face
 from hpbench.geometry.rotations import geodesic_deg, rotation_from_euler
-from hpbench.landmarks import MAPS, SCHEMES
+from hpbench.landmark_maps import MAPS
+from hpbench.landmarks import SCHEMES
 from hpbench.readers.derived_pose import derived_rotation
 
 BOX = np.array([120.0, 80.0, 320.0, 290.0])

@@ -17,7 +17,8 @@ from hpbench.cli import cli
 from hpbench.errors import InputError, MissingDataError
 from hpbench.faces import Faces
 from hpbench.geometry.rotations import rotation_from_euler
-from hpbench.landmarks import SCHEMES, map_landmarks
+from hpbench.landmark_maps import map_landmarks
+from hpbench.landmarks import SCHEMES
 from hpbench.readers.inventory import inventory
 from hpbench.report.figures import contact_sheet, draw_labels, scheme_figure, scheme_layout
 

@@ -24,6 +24,7 @@ LAYERS = [
     "locked",  # one writer to a folder at a time
     "cache",  # where things are kept
     "landmarks",  # schemes
+    "landmark_maps",  # from one to another
     "geometry",  # rotations, conventions, cameras, the mean face
     "images",  # decoding, cropping
     "drawing",  # boxes, points and head axes on pictures

@@ -17,7 +17,8 @@ from miniatures.aflw2000 import draw_aflw2000
 import hpbench
 from hpbench.catalog import dataset_card, split_ids
 from hpbench.faces import Faces
-from hpbench.landmarks import MAPS, SCHEMES, map_landmarks
+from hpbench.landmark_maps import MAPS, map_landmarks
+from hpbench.landmarks import SCHEMES
 from hpbench.mapped import in_scheme, map_between, mapped_note
 from hpbench.obstacles import as_compared, obstacle
 from hpbench.predictions import Predictions, read_predictions, write_predictions

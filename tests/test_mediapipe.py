@@ -19,7 +19,8 @@ from test_dlib68 import read_aflw2000
 from hpbench.catalog import ModelCard, model_cards
 from hpbench.errors import InputError, MissingDataError
 from hpbench.geometry.rotations import euler_from_rotation, rotation_from_euler, wrap_deg
-from hpbench.landmarks import MAPS, SCHEMES, map_landmarks
+from hpbench.landmark_maps import MAPS, map_landmarks
+from hpbench.landmarks import SCHEMES
 from hpbench.models.mediapipe_face import MediapipeFace, rotation_from_transform
 
 WEIGHTS = os.environ.get("HPBENCH_WEIGHTS")  # before the fixtures take it away

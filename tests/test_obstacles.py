@@ -8,7 +8,8 @@ from chance_faces import protocol_of
 
 from hpbench.errors import InputError
 from hpbench.faces import Faces
-from hpbench.landmarks import MAPS, SCHEMES, map_landmarks
+from hpbench.landmark_maps import MAPS, map_landmarks
+from hpbench.landmarks import SCHEMES
 from hpbench.obstacles import obstacle, refuse_unknown_ids
 
 POSE = protocol_of("mae(convention=300w-lp)")

@@ -17,7 +17,8 @@ from hpbench.errors import InputError, MissingDataError
 from hpbench.geometry.camera import crop_camera, project
 from hpbench.geometry.mean_face import mean_face
 from hpbench.geometry.rotations import euler_from_rotation, geodesic_deg, rotation_from_euler, wrap_deg
-from hpbench.landmarks import MAPS, SCHEMES, map_landmarks
+from hpbench.landmark_maps import MAPS, map_landmarks
+from hpbench.landmarks import SCHEMES
 from hpbench.models.openseeface import OpenSeeFace, decode_points
 from hpbench.models.resolve import create_model
 

@@ -22,7 +22,8 @@ import hpbench
 from hpbench.catalog import dataset_card, protocols_of
 from hpbench.errors import InputError, MissingDataError
 from hpbench.geometry.rotations import rotation_from_euler
-from hpbench.landmarks import SCHEMES, map_landmarks
+from hpbench.landmark_maps import map_landmarks
+from hpbench.landmarks import SCHEMES
 from hpbench.metrics import parse_metric
 from hpbench.predictions import Predictions
 from hpbench.readers import load

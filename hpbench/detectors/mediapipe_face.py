@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 
 from ..errors import MissingDataError
-from ..models.mediapipe_face import _close, _libraries, _native_stderr_silenced
+from ..models.mediapipe_face import close_task, libraries_loaded, native_stderr_silenced
 from ..models.weights import WeightFile
 from .interface import Array, Detections, Detector
 
@@ -31,7 +31,7 @@ class MediapipeFaceDetector(Detector):
     """
 
     def __init__(self, weights: WeightFile) -> None:
-        with _libraries("mediapipe"), _native_stderr_silenced():  # its notes on how it runs, some at the first picture
+        with libraries_loaded("mediapipe"), native_stderr_silenced():  # its notes on how it runs, some at the first picture
             import mediapipe
 
             tasks = mediapipe.tasks
@@ -39,7 +39,7 @@ class MediapipeFaceDetector(Detector):
             self._mediapipe = mediapipe
             self._detector = tasks.vision.FaceDetector.create_from_options(options)
             self.detect(np.zeros((64, 64, 3), np.uint8))
-        weakref.finalize(self, _close, self._detector)
+        weakref.finalize(self, close_task, self._detector)
 
     def detect(self, image: Array) -> Detections:
         """See `Detector.detect`; its boxes are whole pixels."""

@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..landmarks import MAPS, map_landmarks, scheme_named
+from ..landmark_maps import MAPS, map_landmarks
+from ..landmarks import scheme_named
 
 __all__ = ["MEAN_FACE_SHA256", "MEAN_FACE_VERSION", "mean_face", "mean_face_68", "mean_face_sha256"]
 

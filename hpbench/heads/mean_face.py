@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..atomic import write_atomic
-from ..landmarks import MAPS, SCHEMES
+from ..landmark_maps import MAPS
+from ..landmarks import SCHEMES
 
 if TYPE_CHECKING:
     from .bust import BustModel

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog import DatasetCard, dataset_card, protocols_of, split_ids
 from ..errors import HpbenchError, InputError
 from ..heads.stream import PackedHeads
-from ..landmarks import MAPS
+from ..landmark_maps import MAPS
 from ..readers import Dataset, load
 from .config import TrainConfig
 from .recipes import FacesWanted, merged

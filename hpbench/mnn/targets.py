@@ -27,7 +27,8 @@ from ..faces import Faces
 from ..geometry.camera import crop_camera, ray_rotation
 from ..geometry.mean_face import mean_face
 from ..geometry.rotations import euler_from_rotation, rotation_from_euler
-from ..landmarks import MAPS, map_landmarks, scheme_named
+from ..landmark_maps import MAPS, map_landmarks
+from ..landmarks import scheme_named
 from .crops import ENLARGE, FOCAL_OVER_SIDE, Crops, to_crop
 
 __all__ = [

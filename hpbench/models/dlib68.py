@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ..catalog import ModelCard, model_cards
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
+from ..geometry.boxes import iou_xyxy
 from ..geometry.camera import crop_camera, solve_pnp
 from ..geometry.mean_face import mean_face_68
 from .interface import Model
@@ -128,8 +129,8 @@ class Dlib68(Model):
             np.array([r.left(), r.top(), r.right(), r.bottom()], dtype=np.float64) / scale + np.tile(low, 2)
             for r in self._detector(window, self._upsample)
         ]
-        best = max(candidates, key=lambda c: _iou(c, box), default=None)
-        return best if best is not None and _iou(best, box) >= MIN_IOU else None
+        best = max(candidates, key=lambda c: float(iou_xyxy([c], box)[0]), default=None)
+        return best if best is not None and float(iou_xyxy([best], box)[0]) >= MIN_IOU else None
 
 
 def dlib_like_box(box_xyxy_px: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -161,9 +162,3 @@ def _load_predictor(dlib: Any, weights: WeightFile) -> Any:
         path = Path(folder) / weights.path.name
         path.write_bytes(weights.data)
         return dlib.shape_predictor(str(path))
-
-
-def _iou(a: Array, b: Array) -> float:
-    overlap = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
-    union = (a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - overlap
-    return float(overlap / union)

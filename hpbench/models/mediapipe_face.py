@@ -62,7 +62,7 @@ class MediapipeFace(Model):
     def __init__(self, card: ModelCard, weights: Path | None = None, margin: float = 1.0) -> None:
         self._crop = CropSpec(margin=float(margin), shape="square", border="constant", interpolation="area")
         self._crop.validate("--model-arg margin")
-        with _libraries(card.id):
+        with libraries_loaded(card.id):
             import mediapipe
         (found,) = find_weights(
             list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
@@ -77,10 +77,10 @@ class MediapipeFace(Model):
             num_faces=MAX_FACES,
             output_facial_transformation_matrixes=True,
         )
-        with _libraries(card.id), _native_stderr_silenced():  # its notes on how it runs, some at the first picture
+        with libraries_loaded(card.id), native_stderr_silenced():  # its notes on how it runs, some at the first picture
             self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
             self._detect(np.zeros((CROP_PX, CROP_PX, 3), np.uint8))
-        weakref.finalize(self, _close, self._landmarker)
+        weakref.finalize(self, close_task, self._landmarker)
 
     def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
         """See `Model.predict`; rotation (crop_ray: relative to the ray through the box centre) and 478 landmarks."""
@@ -120,15 +120,17 @@ def rotation_from_transform(transform: npt.ArrayLike) -> Array:
     return np.asarray(_OURS_FROM_THEIRS @ rotation @ _OURS_FROM_THEIRS)
 
 
-def _close(landmarker: Any) -> None:
+def close_task(landmarker: Any) -> None:
+    """End a MediaPipe task, quietly."""
     try:
-        landmarker.close()
+        with native_stderr_silenced():
+            landmarker.close()
     except RuntimeError:  # the interpreter is ending, and the thread that would close it has ended before
         landmarker._handle = None  # or its __del__ tries again and prints a traceback
 
 
 @contextlib.contextmanager
-def _libraries(model_id: str) -> Iterator[None]:
+def libraries_loaded(model_id: str) -> Iterator[None]:
     """Errors of loading mediapipe and what it links, each as a sentence."""
     try:
         yield
@@ -144,7 +146,7 @@ def _libraries(model_id: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _native_stderr_silenced() -> Iterator[None]:
+def native_stderr_silenced() -> Iterator[None]:
     """Whatever native code writes to file descriptor 2 is dropped; Python's errors are raised as ever."""
     try:
         kept = os.dup(2)

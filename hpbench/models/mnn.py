@@ -21,6 +21,7 @@ from ..images import MAX_IMAGE_PIXELS
 from ..mnn.config import READ_RADIUS_PX
 from .interface import Model
 from .mnn_files import MnnFiles, find_mnn_files, load_mnn, trained_on_of
+from .torch_device import torch_device
 from .weights import combined_sha256
 
 __all__ = ["Mnn", "MnnEncoder", "MnnOr"]
@@ -70,7 +71,7 @@ class Mnn(Model):
     ) -> None:
         _check(self.card_id, precision=precision, compile=compile, threads=threads, radius_px=radius_px)
         torch = self.check_packages(self.card_id)
-        place = _device(torch, device)
+        place = torch_device(device)
         if precision == "fp16" and place.type == "cpu":
             raise InputError("precision=fp16 is for a GPU: take bf16 or fp32 on a processor.")
         if threads:
@@ -233,16 +234,6 @@ def _check(model: str, *, precision: str, compile: bool, threads: int, radius_px
     for name, value in (("threads", threads), ("radius_px", radius_px)):
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 256:
             raise InputError(f"{model}: {name} must be a whole number from 0 to 256, got {value!r}.")
-
-
-def _device(torch: Any, device: str) -> Any:
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and not (kind == "cuda" and number.isdigit())):
-        raise InputError(f"unknown device {device!r}: known are auto, cpu, cuda, cuda:0, cuda:1, ...")
-    count = torch.cuda.device_count()
-    if kind == "cuda" and int(number or 0) >= count:
-        raise InputError(f"device {device!r}: PyTorch sees {count or 'no'} GPU{'s' * (count > 1)} here.")
-    return torch.device(("cuda" if count else "cpu") if kind == "auto" else device)
 
 
 def _why_not(image: Array, box: Array) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..geometry.camera import crop_camera, solve_pnp
 from ..geometry.mean_face import MEAN_FACE_SHA256, MEAN_FACE_VERSION, mean_face, mean_face_sha256
-from ..landmarks import map_landmarks
+from ..landmark_maps import map_landmarks
 
 __all__ = ["derived_rotation"]
 

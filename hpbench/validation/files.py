@@ -22,6 +22,7 @@ from ..checked import read_toml
 from ..errors import HpbenchError, InputError, collecting
 from ..kept import prediction_files, record_paths
 from ..models.onnx_card import read_onnx_spec
+from ..models.worker import read_worker_card
 from ..predictions import SUFFIXES
 from ..records import read_errors, read_record
 from ..submissions import check_submission
@@ -167,6 +168,8 @@ def _model_card(path: Path) -> list[Problem]:
     card = model_card_from(path)
     if card.onnx:
         read_onnx_spec(card)
+    elif card.worker:
+        read_worker_card(card)
     return []
 
 
