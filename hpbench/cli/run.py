@@ -28,7 +28,7 @@ __all__ = ["run"]
 @click.option("-d", "--dataset", required=True, help="Dataset id, e.g. aflw2000.")
 @data_option
 @protocol_option
-@click.option("--boxes", default="", metavar="NAME", help="Box set for the model, or detector:NAME. Default: that of --protocol, else the dataset's.")
+@click.option("--boxes", default="", metavar="NAME", help="Box set, or detector:NAME. Default: that of --protocol, else the dataset's.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="PATH", help="Weights: a file, or a folder with them.")
 @click.option("--model-arg", multiple=True, metavar="K=V", help="Argument for the model; repeats.")
 @out_option
