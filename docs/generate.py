@@ -27,6 +27,7 @@ from hpbench.mnn.losses import TASKS, balanced_weights
 from hpbench.mnn.packing import weights_story
 from hpbench.report.cells import score_text
 from hpbench.report.doctor import confusion_markdown
+from hpbench.report.engine import engine_markdown
 from hpbench.report.folder import leads_markdown
 from hpbench.report.gate_power import gate_errors_markdown, read_gate_power
 from hpbench.report.parity import parity_table
@@ -35,7 +36,7 @@ from hpbench.report.protocols import dataset_markdown, family_charge
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (
     *("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/parity.md", "reports/mnn.md"),
-    *("baselines/mnn/README.md", "docs/trust.md", "reports/doctor.md", "reports/gate.md"),
+    *("baselines/mnn/README.md", "docs/trust.md", "reports/doctor.md", "reports/gate.md", "reports/engine.md"),
 )
 MEASURED = ROOT / "benchmarks" / "results"  # by scripts that take hours, or whose figures are this machine's
 _BLOCK = re.compile(r"(<!-- generated: ([a-z]+|\$ hpbench [^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -195,6 +196,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "mnnweights": mnn_weights,
     "gateerrors": lambda: gate_errors_markdown(read_gate_power(MEASURED / "gate_power.csv")),
     "doctorconfusion": lambda: confusion_markdown(MEASURED / "doctor_confusion.csv"),
+    "engine": lambda: engine_markdown(MEASURED),
 }
 
 
