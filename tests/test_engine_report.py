@@ -55,6 +55,11 @@ def test_nothing_measured_is_said(tmp_path: Path) -> None:
     assert engine_markdown(tmp_path) == "Nothing is measured yet."
 
 
+def test_a_figure_beside_the_numbers_is_shown(folder: Path) -> None:
+    (folder / "million.svg").write_text("<svg/>", encoding="utf-8")
+    assert "![A million faces](drawings/million.svg)" in engine_markdown(folder, "drawings")
+
+
 def test_one_run_alone_has_no_growth(tmp_path: Path) -> None:
     (tmp_path / "million.csv").write_text("\n".join(MILLION.splitlines()[:2]) + "\n", encoding="utf-8")
     assert "bytes a face" not in engine_markdown(tmp_path)

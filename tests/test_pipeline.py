@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hpbench.pipeline
-from hpbench.batches import Prepared
+from hpbench.batches import NoBox, Prepared
 from hpbench.errors import InputError
 from hpbench.faces import Faces, Sample
 from hpbench.images import ImageRef, decode_image, encode_jpeg
@@ -208,4 +208,4 @@ def test_a_face_without_a_box_is_not_prepared() -> None:
     sample = samples_of(1)[0]._replace(box_xyxy_px=np.full(4, np.nan))
     with ThreadPoolExecutor(1) as pool:
         ((_, item),) = ready_faces(pool, Never(), [sample], window=1, reduced=True)
-    assert isinstance(item, Prepared) and item.face is None
+    assert isinstance(item, NoBox)

@@ -46,6 +46,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[Any]:
     """A cluster of two nodes of one processor each."""
+    if sys.platform != "linux":
+        pytest.skip("Ray makes clusters of several nodes on Linux only")
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     from ray.cluster_utils import Cluster
 

@@ -26,7 +26,8 @@ from hpbench.records import Failure, read_record
 from hpbench.report.gate import without_commands
 from hpbench.report.latex import latex_text
 from hpbench.report.tables import boards_text
-from hpbench.untrusted import has_sound_heaps, is_bomb, read_npy, read_npz_arrays
+from hpbench.submissions.unpacking import check_arrays
+from hpbench.untrusted import has_sound_heaps, is_bomb, read_npy, read_npz_arrays, survives_hdf5
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = sorted(p for folder in ("hpbench", "baselines", "benchmarks", "docs", "examples") for p in (ROOT / folder).rglob("*.py"))
@@ -189,6 +190,18 @@ def test_a_damaged_heap_of_texts_does_not_hang(tmp_path: Path) -> None:
     assert not has_sound_heaps(bytes(content))
     path.write_bytes(content)
     refused(lambda: read_predictions(path), "damaged")
+
+
+def test_a_submission_that_crashes_hdf5_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "sound.h5", "w") as file:
+        file["sample_id"] = np.array([b"a"])
+    np.savez(tmp_path / "a.errors.npz", a=np.zeros(1))
+    crashing = ROOT / "tests" / "fuzz" / "known" / "crash.h5"
+    assert survives_hdf5(tmp_path / "sound.h5")
+    check_arrays(tmp_path / "a.errors.npz", tmp_path / "sound.h5")
+    if survives_hdf5(crashing):
+        pytest.skip("this HDF5 is sound")
+    refused(lambda: check_arrays(tmp_path / "a.errors.npz", crashing), "ends the process")
 
 
 @pytest.mark.parametrize(

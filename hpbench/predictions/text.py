@@ -20,9 +20,9 @@ from .rows import Columns, blocks, most_rows, text_lines
 from .schema import COLUMNS, DECLARATIONS, TEXT_COLUMNS, first_line, meant_name
 
 __all__ = [
-    "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_lines", "csv_names", "csv_rows", "csv_table", "jsonl_block", "jsonl_columns",
-    "jsonl_line", "jsonl_rows", "jsonl_whole", "no_number", "ragged", "read_csv", "read_jsonl", "read_text", "unknown_column",
-    "unknown_key", "whole_rows",
+    "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_lines", "csv_names", "csv_rows", "csv_table", "jsonl_block",
+    "jsonl_columns", "jsonl_line", "jsonl_rows", "jsonl_whole", "no_number", "ragged", "read_csv", "read_jsonl", "read_text",
+    "unknown_column", "unknown_key", "whole_rows",
 ]  # fmt: skip
 
 CSV_GROUPS = {  # column family -> pattern of its column names

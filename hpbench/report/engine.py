@@ -20,9 +20,13 @@ _TITLE = "Memory and time of many faces"
 _MIB = 1 << 20
 
 
-def engine_markdown(folder: Path) -> str:
-    """A section for each of million.csv, pipeline.csv, faults.csv and fuzz.csv that is in a folder."""
-    sections = [f"## {title}\n\n{make(folder / name)}" for name, (title, make) in _SECTIONS.items() if (folder / name).is_file()]
+def engine_markdown(folder: Path, figures: str = "../benchmarks/results") -> str:
+    """A section for each of million.csv, pipeline.csv, faults.csv and fuzz.csv in a folder; the page finds its figures in `figures`."""
+    sections = []
+    for name, (title, make) in _SECTIONS.items():
+        if (path := folder / name).is_file():
+            drawn = f"\n\n![{title}]({figures}/{path.stem}.svg)" if path.with_suffix(".svg").is_file() else ""
+            sections.append(f"## {title}\n\n{make(path)}{drawn}")
     return "\n\n".join(sections) or "Nothing is measured yet."
 
 
@@ -105,9 +109,8 @@ def _pipeline(path: Path) -> str:
 def _faults(path: Path) -> str:
     rows = _read(path)
     rounds, identical = (sum(int(row[name]) for row in rows) for name in ("rounds", "identical"))
-    return (
-        f"{_table(rows, {'identical': 'identical result'})}\n\nOf {rounds:,} rounds {identical:,} ended in the bytes of an undisturbed run."
-    )
+    told = f"Of {rounds:,} rounds {identical:,} ended in the bytes of an undisturbed run."
+    return f"{_table(rows, {'identical': 'identical result'})}\n\n{told}"
 
 
 def _fuzz(path: Path) -> str:
