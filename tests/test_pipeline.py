@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hpbench.pipeline
-from hpbench.batches import NoBox, Prepared
+from hpbench.batches import NoBox
 from hpbench.errors import InputError
 from hpbench.faces import Faces, Sample
 from hpbench.images import ImageRef, decode_image, encode_jpeg
