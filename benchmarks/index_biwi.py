@@ -29,7 +29,7 @@ def write_frames(folder: Path, whole: bool) -> None:
     euler_deg = np.random.default_rng(0).uniform(-60, 60, (len(ids), 3))
     lists = Path(os.environ.get("HPBENCH_REALDATA", "")) / "biwi" / "lists" / "Biwi_plus_non_cal.npz"
     if lists.is_file():
-        euler_deg = np.load(lists)["ypr"]
+        euler_deg = np.load(lists, allow_pickle=False)["ypr"]
     for sample_id, rotation in zip(ids, rotation_from_euler(euler_deg, "300w-lp"), strict=True):
         stem = folder / "hpdb" / sample_id
         if not stem.parent.exists():

@@ -32,7 +32,8 @@ def agreement(root: Path) -> list[dict[str, object]]:
     from annotation_truth import opal23_truth
 
     fitted = opal23_truth(root)
-    points = np.load(root / "aflw2000" / "annotations" / "AFLW2000-3D-Reannotated.pts68.npy").astype(float).swapaxes(1, 2)
+    file = root / "aflw2000" / "annotations" / "AFLW2000-3D-Reannotated.pts68.npy"
+    points = np.load(file, allow_pickle=False).astype(float).swapaxes(1, 2)
     box = landmark_box_xyxy_px(fitted)
     rotation = derived_rotation(points, "ibug68-fixed", box, MEAN_FACE_VERSION)
     derived = Faces(fitted.sample_id, rotation=rotation, box_xyxy_px=box, attributes=fitted.attributes)

@@ -29,6 +29,7 @@ from hpbench.models.status import model_gives, weight_files
 from hpbench.report.cells import escape, score_text
 from hpbench.report.crop_sensitivity import colour_markdown, crop_markdown, read_responses
 from hpbench.report.doctor import confusion_markdown
+from hpbench.report.engine import engine_markdown
 from hpbench.report.folder import leads_markdown
 from hpbench.report.gate_power import gate_errors_markdown, read_gate_power
 from hpbench.report.parity import parity_table
@@ -37,7 +38,7 @@ from hpbench.report.protocols import dataset_markdown, family_charge
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (
     *("README.md", "docs/conventions.md", "docs/cli.md", "docs/protocols.md", "reports/parity.md", "reports/mnn.md"),
-    *("baselines/mnn/README.md", "docs/trust.md", "reports/doctor.md", "reports/gate.md", "reports/robustness.md"),
+    *("baselines/mnn/README.md", "docs/trust.md", "reports/doctor.md", "reports/gate.md", "reports/robustness.md", "reports/engine.md"),
 )
 MEASURED = ROOT / "benchmarks" / "results"  # by scripts that take hours, or whose figures are this machine's
 _BLOCK = re.compile(r"(<!-- generated: ([a-z]+|\$ hpbench [^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -213,6 +214,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cropsensitivity": lambda: crop_markdown(read_responses(MEASURED / "crop_sensitivity.csv")),
     "colourorder": lambda: colour_markdown(read_responses(MEASURED / "crop_sensitivity.csv")),
     "doctorconfusion": lambda: confusion_markdown(MEASURED / "doctor_confusion.csv"),
+    "engine": lambda: engine_markdown(MEASURED),
 }
 
 

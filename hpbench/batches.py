@@ -117,6 +117,11 @@ class Watch:
         self.proven = True
         return _in_full_size(answer, batch)
 
+    def close(self) -> None:
+        """No more batches."""
+        if self._clock is not None:
+            self._clock.close()
+
     def failure(self, error: BaseException) -> str:
         """The reason of a face the model failed on; `InputError` if it has done nothing else so far."""
         if isinstance(error, RunStoppedError):

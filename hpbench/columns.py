@@ -5,6 +5,8 @@ Each complaint is one sentence that names the first row concerned and guesses th
 
 from __future__ import annotations
 
+import itertools
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +33,7 @@ Array = npt.NDArray[Any]
 
 MAX_ROTATION_DEFECT = 1e-2  # of |R R^T - I|: admits matrices printed with three decimals, refuses everything else
 _MAX_REASON = 300  # characters of a failure's reason
+_ROWS = 1 << 14  # worked on at once: temporary arrays of a million faces would take more memory than the faces
 _EXACT = 1e-9  # a matrix computed in float64 is left as it is
 MAX_EULER_DISAGREEMENT_DEG = 0.1  # between a row's rotation and its Euler angles, where both are given
 
@@ -45,7 +48,8 @@ COLUMNS: dict[str, tuple[tuple[int, ...], type]] = {
 }
 TEXT_COLUMNS = ("person", "sequence", "failure")
 
-CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]+")  # no list, table or file can carry these unharmed
+# no list, table or file can carry these unharmed; the later ones steer terminals (C1) or turn a text around for who reads it (bidi)
+CONTROL = re.compile("[\x00-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
 
 
 def check_points(columns: Mapping[str, Array | None], scheme: str | None) -> None:
@@ -100,6 +104,8 @@ def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | 
     if rotation is not None:
         _check_whole(ids, rotation, "part of its rotation matrix is NaN")
         _check_agreement(ids, rotation, euler_deg, derived, convention)
+        if np.array_equal(rotation, derived, equal_nan=True):  # often made of them before: kept once
+            return rotation
     return derived
 
 
@@ -116,7 +122,8 @@ def _checked_matrices(ids: list[str], rotation: Array) -> Array:
     if not rounded.any():
         return rotation
     out = rotation.copy()
-    out[rounded] = nearest_rotation(rotation[rounded])
+    for rows in np.array_split(np.flatnonzero(rounded), -(-len(rounded) // _ROWS)):
+        out[rows] = nearest_rotation(rotation[rows])
     return out
 
 
@@ -146,7 +153,7 @@ def check_ids(ids: list[str]) -> None:
         if not sample_id or CONTROL.search(sample_id):
             problem = "holds a line break or another control character" if sample_id else "is empty"
             raise InputError(f"sample_id {sample_id!r:.60} in row {row + 1} {problem}.")
-    if len(set(ids)) < len(ids):
+    if not all(map(operator.lt, ids, itertools.islice(ids, 1, None))) and len(set(ids)) < len(ids):  # most are sorted: no set needed
         first_row: dict[str, int] = {}
         for row, sample_id in enumerate(ids):
             if sample_id in first_row:
@@ -160,12 +167,12 @@ _LARGEST = 1e12  # squares and cubes of what is larger leave the range of number
 
 
 def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dtype: type) -> Array:
-    """A column as an array of the right shape and type, finite or NaN."""
+    """A column as an array of the right shape and type, finite or NaN; a copy, but for an array that nobody can write to."""
     try:
         given: Array = np.asarray(value)
         if given.dtype.kind == "c":
             raise TypeError
-        array: Array = np.array(given, dtype=dtype)
+        array: Array = given if given.dtype == dtype and not given.flags.writeable else np.array(given, dtype=dtype)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} is not an array of numbers of equal shape: rows of different length, or text?") from None
     wanted = (n, *shape)
@@ -173,10 +180,13 @@ def checked_column(name: str, value: object, n: int, shape: tuple[int, ...], dty
     if wrong:
         text = ", ".join("L" if w == -1 else str(w) for w in wanted)
         raise InputError(f"{name} must have shape ({text}), got {array.shape}{_meant_shape(name, array.shape, n)}.")
-    if dtype is np.float64 and np.isinf(array).any():
+    if dtype is not np.float64:
+        return array
+    largest = max(np.fmax.reduce(array, axis=None, initial=0.0), -np.fmin.reduce(array, axis=None, initial=0.0))  # past NaN, in place
+    if np.isinf(largest):
         row = int(np.argwhere(np.isinf(array))[0][0]) + 1
         raise InputError(f"{name} holds an infinite number in row {row}: a failed face is NaN.")
-    if dtype is np.float64 and name != "rotation" and array.size and (largest := np.nanmax(np.abs(array), initial=0.0)) > _LARGEST:
+    if name != "rotation" and largest > _LARGEST:
         row = int(np.argwhere(np.abs(array) == largest)[0][0]) + 1
         raise InputError(f"{name} holds {largest:.3g} in row {row}: no pixel, angle or millimetre is as large: a failed face is NaN.")
     return array

@@ -21,11 +21,11 @@ class HpbenchError(Exception):
     exit_code = 2
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+        return _shown(self.args[0]) if self.args else ""
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        return tuple(map(str, self.args))
+        return tuple(map(_shown, self.args))
 
 
 class InputError(HpbenchError):
@@ -51,6 +51,18 @@ def collecting(sentences: list[str]) -> Iterator[None]:
         sentences += error.sentences
 
 
+_LONGEST_NAME = 100  # characters that are compared: the time grows with their square
+_MAX_SENTENCE = 8000  # characters; a path may have 4096, how to obtain a dataset takes some 1500
+
+
+def _shown(sentence: object) -> str:
+    """A sentence as it may be printed: what a file holds can neither steer a terminal nor fill it."""
+    text = str(sentence)
+    if len(text) > _MAX_SENTENCE:
+        text = f"{text[: _MAX_SENTENCE - 600]} [...] {text[-500:]}"
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """End of an error sentence about an unknown name: the nearest known one, and all of them when they are few."""
     names = sorted(known)
@@ -64,9 +76,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _nearest(name: str, names: list[str]) -> str | None:
     """The name that begins like this one, else the fewest slips of the keyboard away; None where all are far: better than a wild guess."""
-    wanted, found = _plain(name), []
+    wanted, found = _plain(name[:_LONGEST_NAME]), []
     for other in names:
-        there = _plain(other)
+        there = _plain(other[:_LONGEST_NAME])
         begun = min(len(wanted), len(there)) >= 3 and (there.startswith(wanted) or wanted.startswith(there))
         alike = difflib.SequenceMatcher(None, wanted, there).ratio()
         slips = _slips(wanted, there)

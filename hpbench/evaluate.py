@@ -15,9 +15,10 @@ from .errors import InputError
 from .faces import Faces
 from .geometry.alignment import without_offset
 from .metrics import parse_metric
-from .metrics.estimators import Estimator
+from .metrics.estimators import Codes, Estimator, Sums, clustered
 from .metrics.landmarks import nme_by_landmark
-from .metrics.statistics import RESAMPLES, SEED, intervals
+from .metrics.resampling import MANY
+from .metrics.statistics import RESAMPLES, SEED, Interval, cluster_codes, intervals
 from .metrics.visibility import decision_table, is_hard
 from .obstacles import protocol_needs, refuse_unknown_ids
 from .records import Failure, LandmarkErrors, Score
@@ -112,6 +113,7 @@ def evaluate(
             notes.append(f"subset {subset.name!r} is not formed: the data has no {subset.attribute}")
     clusters = _clusters(protocol, truth)
     tables = _scores(protocol, columns, members, clusters, resamples, seed)
+    names = np.array(ids)
     failed, labelled = columns[0].failed, int(columns[0].labelled.sum())
     return Evaluation(
         scores=tables.pop(""),
@@ -120,8 +122,8 @@ def evaluate(
         failures=_failures(ids, given, aligned, np.any([c.failed for c in columns], axis=0)),
         notes=tuple(notes),
         errors={
-            "sample_id": np.array(ids),
-            "cluster": np.array([str(c) for c in (ids if clusters is None else clusters)]),
+            "sample_id": names,
+            "cluster": names if clusters is None else np.array([str(c) for c in clusters]),
             **{c.metric.text: c.values for c in columns if c.values is not None},
             **({"bin": _bins(protocol, members)} if any(c.metric.balanced for c in columns) else {}),
             **(decision_table(truth, aligned) if any(c.metric.pooled for c in columns) else {}),
@@ -212,9 +214,11 @@ def _scores(
     seed: int,
 ) -> dict[str, tuple[Score, ...]]:
     """Every score of every subset ("" = all), with intervals from one set of resamples."""
+    units = cluster_codes(clusters) if clusters is not None else None
     keys: list[tuple[str, Column]] = []
-    estimators: list[Estimator] = []
-    detected: list[Estimator] = []
+    points: list[tuple[float, float]] = []  # of all faces, and of the detected ones
+    found: list[Interval | None] = []
+    estimators: dict[int, Estimator] = {}  # whose intervals are made together
     for name, inside in members.items():
         for column in columns:
             parts = [inside]
@@ -229,17 +233,28 @@ def _scores(
                     continue  # a mean of fewer bins is another number; the note says which subset is not formed
                 parts = [members[b] for b in protocol.balance]
             keys.append((name, column))
-            estimators.append(column.estimator(parts))
-            detected.append(column.estimator([part & ~column.failed for part in parts]) if column.failed.any() else estimators[-1])
+            estimator = column.estimator(parts)
+            point = estimator.point()
+            fine = column.estimator([part & ~column.failed for part in parts]).point() if column.failed.any() else point
+            points.append((point, fine))
+            found.append(None)
+            if isinstance(estimator, Sums) and units is not None:
+                estimator = estimator.by_cluster(*units)
+            if isinstance(estimator, Sums) and estimator.n_units > MANY and resamples:  # not resampled: its sums need not be kept
+                found[-1] = intervals([estimator], shares=[column.metric.family.share])[0]
+            else:
+                estimators[len(keys) - 1] = estimator
+    if resamples and estimators:
+        shares = [keys[i][1].metric.family.share for i in estimators]
+        for i, interval in zip(estimators, _together(list(estimators.values()), units, shares, resamples, seed), strict=True):
+            found[i] = interval
     tables: dict[str, list[Score]] = {name: [] for name in members}
-    shares = [column.metric.family.share for _, column in keys]
-    found = intervals(estimators, clusters, shares=shares, resamples=resamples, seed=seed) if resamples else [None] * len(estimators)
-    for (name, column), estimator, fine, interval in zip(keys, estimators, detected, found, strict=True):
+    for (name, column), (point, fine), interval in zip(keys, points, found, strict=True):
         inside, family = members[name], column.metric.family
         tables[name].append(
             Score(
                 metric=column.metric.text,
-                value=_or_none(estimator.point()),
+                value=_or_none(point),
                 unit=family.unit,
                 higher_is_better=family.higher_is_better,
                 ci95=(interval.low, min(interval.high, column.metric.highest)) if interval else None,
@@ -247,10 +262,20 @@ def _scores(
                 n_scored=int((inside & column.labelled).sum()),
                 n_failed=int((inside & column.failed).sum()),
                 n_unlabelled=int((inside & ~column.labelled).sum()),
-                value_detected=_or_none(fine.point()),
+                value_detected=_or_none(fine),
             )
         )
     return {name: tuple(scores) for name, scores in tables.items()}
+
+
+def _together(
+    estimators: list[Estimator], units: tuple[Codes, int] | None, shares: list[bool], resamples: int, seed: int
+) -> list[Interval | None]:
+    """Intervals of several scores from one set of resamples; sums over faces have become sums over clusters already."""
+    if units is not None:
+        others = iter(clustered([e for e in estimators if not isinstance(e, Sums)], *units))
+        estimators = [e if isinstance(e, Sums) else next(others) for e in estimators]
+    return intervals(estimators, shares=shares, resamples=resamples, seed=seed)
 
 
 def _or_none(value: float) -> float | None:

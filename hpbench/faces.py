@@ -10,6 +10,8 @@ annotated (truth) or that failed (prediction).  Rows are matched by `sample_id`,
 from __future__ import annotations
 
 import hashlib
+import itertools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Faces", "Sample"]
 
 Array = npt.NDArray[Any]
+
+_ROWS = 1 << 12  # hashed at once
 
 
 class Sample(NamedTuple):
@@ -51,6 +55,8 @@ class Sample(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Faces:
     """Labels of N faces, one row each; every array is read-only.
+
+    Arrays are copied, but for read-only ones, which are shared.
 
     Attributes
     ----------
@@ -102,8 +108,8 @@ class Faces:
     def __post_init__(self) -> None:
         n = self._count_rows()
         ids = [str(i) for i in range(n)] if self.sample_id is None else [str(i) for i in self.sample_id]
-        self._set("sample_id", np.array(ids, dtype=object))
         check_ids(ids)
+        self._set("sample_id", np.array(ids, dtype=object))
         for name, (shape, dtype) in COLUMNS.items():
             value = getattr(self, name)
             if value is not None:
@@ -114,7 +120,7 @@ class Faces:
                 self._set(name, checked_text(name, value, n))
         attributes = {}
         for key, values in self.attributes.items():
-            column = np.array(values)
+            column = np.array(values) if not isinstance(values, np.ndarray) or values.flags.writeable else values
             if column.shape != (n,):
                 raise InputError(f"attribute {key!r} has shape {column.shape}, expected ({n},): one value a face.")
             attributes[key] = _frozen(column)
@@ -146,25 +152,35 @@ class Faces:
     def take(self, rows: npt.ArrayLike) -> Faces:
         """These rows (indices or a boolean mask), in this order, as new Faces."""
         index = np.asarray(rows)
-        if index.dtype == bool and index.all():
+        if index.dtype == bool:
+            index = np.flatnonzero(index) if index.shape == (len(self),) else index  # of another length: numpy says so
+        if len(index) == len(self) and np.array_equal(index, np.arange(len(self))):
             return self
         changes: dict[str, Any] = {}
         for name in ("sample_id", *COLUMNS, *TEXT_COLUMNS):
             value = getattr(self, name)
-            changes[name] = None if value is None else value[index]
-        changes["attributes"] = {k: v[index] for k, v in self.attributes.items()}
+            derived = name == "rotation" and self.euler_deg is not None
+            changes[name] = None if value is None or derived else _frozen(value[index])
+        changes["attributes"] = {k: _frozen(v[index]) for k, v in self.attributes.items()}
         return replace(self, **changes)
 
     def rows_of(self, sample_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         """Row number of each id; -1 where this table has no such row."""
-        position = {sample_id: row for row, sample_id in enumerate(self.sample_id)}  # type: ignore[arg-type]
+        ours: Array = self.sample_id  # type: ignore[assignment]
+        if len(sample_ids) == len(ours) and all(map(operator.eq, sample_ids, ours)):
+            return np.arange(len(ours))
+        if len(ours) and all(map(operator.lt, ours, itertools.islice(ours, 1, None))):  # sorted: no dictionary of a million ids
+            asked = np.array(sample_ids, dtype=object)
+            rows = np.minimum(np.searchsorted(ours, asked), len(ours) - 1)
+            return np.where(ours[rows] == asked, rows, -1)
+        position = {sample_id: row for row, sample_id in enumerate(ours)}
         return np.array([position.get(i, -1) for i in sample_ids], dtype=np.int64)
 
     def aligned_to(self, sample_ids: Sequence[str]) -> Faces:
         """Rows in the order of `sample_ids`; an id without a row becomes a row of NaN ("no prediction")."""
-        if list(sample_ids) == list(self.sample_id):  # type: ignore[arg-type]
-            return self
         rows = self.rows_of(sample_ids)
+        if len(rows) == len(self) and np.array_equal(rows, np.arange(len(self))):
+            return self
         absent = rows < 0
         changes: dict[str, Any] = {"sample_id": list(sample_ids), "attributes": {}}
         source = np.where(absent, 0, rows)
@@ -172,13 +188,16 @@ class Faces:
             value = getattr(self, name)
             if value is None:
                 continue
+            if name == "rotation" and self.euler_deg is not None:  # follows from the angles
+                changes[name] = None
+                continue
             blank = np.nan if dtype is np.float64 else 3
             if len(self) == 0:
                 changes[name] = np.full((len(rows), *value.shape[1:]), blank, dtype)
                 continue
-            column = value[source].copy()
+            column = value[source]
             column[absent] = blank
-            changes[name] = column
+            changes[name] = _frozen(column)
         for name in TEXT_COLUMNS:
             value = getattr(self, name)
             if value is not None:
@@ -219,21 +238,21 @@ class Faces:
         `failure` and `attributes` are left out: the first explains a row of NaN, the others name parts of a set; neither
         changes a label.
         """
-        order = np.argsort(np.array([str(i) for i in self.sample_id]), kind="stable") if len(self) else np.zeros(0, np.int64)  # type: ignore[union-attr]
+        order = np.argsort(self.sample_id, kind="stable")  # type: ignore[arg-type]
+        blocks = [order[start : start + _ROWS] for start in range(0, len(order), _ROWS)]
         digest = hashlib.sha256()
 
         def add(name: str, value: Array) -> None:
-            value = value[order]
-            if value.dtype.kind in "OUS":
-                payload = "\0".join(str(v) for v in value).encode()
-                kind = "text"
-            else:
-                if value.dtype.kind == "f":
-                    value = np.where(np.isnan(value), np.nan, value + 0.0).astype("<f8")  # + 0.0 makes -0.0 positive
-                kind = value.dtype.newbyteorder("<").str
-                payload = np.ascontiguousarray(value, dtype=kind).tobytes()
+            kind = "text" if value.dtype.kind in "OUS" else "<f8" if value.dtype.kind == "f" else value.dtype.newbyteorder("<").str
             digest.update(f"{name}|{kind}|{value.shape}|".encode())
-            digest.update(payload)
+            for number, rows in enumerate(blocks):
+                part = value[rows]
+                if kind == "text":
+                    digest.update(("\0" * (number > 0) + "\0".join(str(v) for v in part)).encode())
+                    continue
+                if value.dtype.kind == "f":
+                    part = np.where(np.isnan(part), np.nan, part + 0.0)  # + 0.0 makes -0.0 positive
+                digest.update(np.ascontiguousarray(part, dtype=kind).tobytes())
 
         add("sample_id", self.sample_id)  # type: ignore[arg-type]
         for name in (*COLUMNS, "person", "sequence"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,13 @@ from .locked import locked
 from .models.interface import Model
 from .models.resolve import create_model
 from .parts import Parts, Shard
+from .pipeline import default_workers, usable_cores
 from .planning import (
     Options,
     checked_metrics,
     default_output,
     facts_of,
+    keep_larger,
     plan_run,
     protocols_asked_for,
     remark_missing,
@@ -127,8 +128,10 @@ def run(
         mix_schemes=mix_schemes,
         metrics=tuple([metrics] if isinstance(metrics, str) else metrics),
         eye_norms=eye_norms,
-        setup=Setup(workers if workers is not None else min(4, os.cpu_count() or 1), reduced, max_failures, timeout_s),
+        setup=Setup(workers if workers is not None else default_workers(usable_cores()), reduced, max_failures, timeout_s),
     )
+    if cluster is not None and not (isinstance(model, str) and isinstance(dataset, str)):
+        raise InputError("a run on a Ray cluster takes model and dataset by their names: the nodes make them anew.")
     source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
     request = request_of(source, options)
     made = model if isinstance(model, Model) else create_model(
@@ -139,7 +142,8 @@ def run(
     plan = plan_run(request, facts_of(made, options), made.batch_size, detected)
     job = Job.of(plan, model if isinstance(model, str) else "", [] if isinstance(dataset, Dataset) else _paths(data), device)
     if shard is not None:
-        run_shard(plan, job, made, shard, detected=detected, progress=progress, remark=remark)
+        folder = run_shard(plan, job, made, shard, detected=detected, progress=progress, remark=remark)
+        remark(f"share {shard} is complete in {folder}; when all are: hpbench merge {plan.folder}")
         return []
     if ranks is not None:
         run_shard(plan, job, made, ranks.shard, detected=detected, progress=progress, remark=remark)
@@ -147,9 +151,11 @@ def run(
         if ranks.shard.number > 1:
             return []
         shards = [shard_folder(plan.folder, replace(ranks.shard, number=n + 1)) for n in range(ranks.shard.count)]
+        if unseen := [folder for folder in shards if not folder.is_dir()]:
+            raise InputError(f"{unseen[0]} cannot be seen from here: the output folder (-o) must be one that all nodes reach.")
         return merge(shards, out=plan.folder, dataset=source, remark=remark)
     with locked(plan.folder, "a run"):
-        _keep_larger(plan.file, len(request.ids), limit)
+        keep_larger(plan.file, len(request.ids), limit)
         remark_missing(source, request.served, request.ids, remark)
         parts = Parts(plan.file, request.ids, plan.batch_size)
         parts.claim(plan.settings)
@@ -217,15 +223,6 @@ def _untaken(folder: Path, predictions: Predictions, protocols: list[Protocol]) 
         if path.is_file() and read_record(path).predictions_sha256 != digest:
             raise InputError(f"{path} is the record of other predictions: choose a folder with -o.")
     return folder
-
-
-def _keep_larger(file: Path, n: int, limit: int | None) -> None:
-    """A trial run must not overwrite a whole one's predictions."""
-    if limit is None or not file.exists():
-        return
-    present = len(read_predictions(file).faces)
-    if present > n:
-        raise InputError(f"{file} holds {present} faces, --limit {limit} would replace them by {n}: choose another -o.")
 
 
 def _paths(data: PathLike | Iterable[PathLike] | None) -> list[str]:

@@ -7,6 +7,7 @@ continued or spread over machines, the same batches are computed and the same by
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 import shutil
@@ -24,6 +25,7 @@ __all__ = ["FOLDER", "Parts", "Shard", "difference", "forget_parts", "parse_shar
 
 FOLDER = "predictions.parts"  # of an unfinished run, beside the file it will become
 MANIFEST = "run.json"  # what makes the run this run
+_DIGEST_BYTES = 32  # SHA-256 of a part, behind its content: HDF5 reads over it, and values that a disk has changed show
 _FACES_PER_PART = 128  # about what a kill may cost; rounded up to whole batches
 _MOST_PARTS = 2000  # of a large run, whose parts are larger: a folder of ten thousands of files is slow on many systems
 
@@ -101,14 +103,16 @@ class Parts:
         text = json.dumps({**settings, "batch_size": self.batch_size}, sort_keys=True, indent=1)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            present = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
+            present = manifest.read_text(encoding="utf-8", errors="replace") if manifest.exists() else ""
             self._remove_left_overs()
-        except (OSError, UnicodeError) as error:
-            raise InputError(f"{self.folder}: cannot be used for output ({getattr(error, 'strerror', '') or error}).") from None
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be used for output ({error.strerror or error}).") from None
         if not list(self.folder.glob("part-*.h5")):  # new, or it came to nothing: nothing to protect
             write_atomic(manifest, text)
         elif not present:
-            raise InputError(f"{self.folder} holds parts of a run that cannot be told any more ({MANIFEST} is missing): delete the folder.")
+            raise InputError(
+                f"{self.folder} holds parts of a run that cannot be told any more ({MANIFEST} is missing or empty): delete the folder."
+            )
         elif present != text:
             raise InputError(
                 f"{self.folder} holds an unfinished run, of which {difference(present, text)}: "
@@ -116,16 +120,28 @@ class Parts:
             )
 
     def read(self, part: int) -> Faces | None:
-        """The part on disk if it holds exactly its faces, else None: a limited run's shorter part is computed anew."""
+        """The part on disk if it is whole and holds exactly its faces, else None: it is computed (anew).
+
+        A part that is damaged, and the shorter last part of a limited run, are as good as none.
+        """
         path = self.path(part)
-        if not path.exists():
+        try:
+            content = path.read_bytes()
+            if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() != content[-_DIGEST_BYTES:]:
+                return None
+            faces = read_predictions(path).faces
+        except (OSError, InputError):
             return None
-        faces = read_predictions(path).faces
         return faces if list(faces.sample_id) == list(self.ids_of(part)) else None  # type: ignore[arg-type]
 
     def write(self, part: int, faces: Faces, boxes: str, model: str) -> None:
         """Keep a part, atomically."""
-        write_predictions(self.path(part), Predictions(faces, boxes, model))
+        path = self.path(part)
+        draft = path.with_name(f".{path.name}")
+        write_predictions(draft, Predictions(faces, boxes, model))
+        content = draft.read_bytes()
+        write_atomic(path, content + hashlib.sha256(content).digest())
+        draft.unlink()
 
     def join(self, boxes: str, model: str) -> Predictions:
         """All parts as the one prediction file, written a part at a time, and read back."""
@@ -138,7 +154,9 @@ class Parts:
 
     def _remove_left_overs(self) -> None:
         # what a kill left half written: we hold the folder's lock, so nobody else is writing
-        for path in self.folder.glob(".*.tmp"):
+        ours = re.compile(rf"\.({re.escape(self.file.name)}|.+@\d+\.(json|errors\.npz))\.\d+\.tmp")  # it may be anybody's folder
+        beside = (path for path in self.file.parent.glob(".*.tmp") if ours.fullmatch(path.name))
+        for path in (*self.folder.glob(".*.tmp"), *self.folder.glob(".part-*.h5"), *beside):
             path.unlink(missing_ok=True)
 
 
@@ -146,7 +164,7 @@ def difference(present: str, wanted: str) -> str:
     """In words, the first setting of which two manifests differ."""
     try:
         begun, ours = json.loads(present), json.loads(wanted)
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"{MANIFEST} is damaged"
     if not isinstance(begun, dict):
         return f"{MANIFEST} is damaged"
@@ -158,7 +176,12 @@ def forget_parts(file: Path) -> None:
     """Remove the parts of a finished run; renamed first, so that a kill leaves no parts without their settings."""
     folder = file.with_name(FOLDER)
     gone = folder.with_name(f".{FOLDER}.done")
+    shutil.rmtree(gone, ignore_errors=True)
     with contextlib.suppress(OSError):
-        shutil.rmtree(gone, ignore_errors=True)
-        folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        if not folder.is_symlink():
+            folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+    # a folder that lies elsewhere, by a link or a mount, stays where it is and is emptied, the settings last
+    for path in (*folder.glob("part-*.h5"), folder / MANIFEST):
+        with contextlib.suppress(OSError):
+            path.unlink()

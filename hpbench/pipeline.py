@@ -6,12 +6,15 @@ cutting out of the face.  Only what `prepare` returns is kept, so memory does no
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +27,27 @@ from .faces import Sample
 from .images import REDUCTIONS, decode_reduced
 from .models.interface import Model
 
-__all__ = ["StageSeconds", "ready_faces"]
+__all__ = ["StageSeconds", "default_workers", "ready_faces", "usable_cores"]
 
 Array = npt.NDArray[Any]
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, in a period of so many
+_MOST_WORKERS = 16  # beyond, threads wait for the interpreter rather than decode
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use: in a container, a batch job or under ``taskset`` fewer than there are."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _QUOTA.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return cores
+
+
+def default_workers(cores: int) -> int:
+    """Threads that decode: half of the cores, since the model wants them too; two at least, so that one may wait for a slow disk."""
+    return min(_MOST_WORKERS, max(2, cores // 2))
 
 
 @dataclass

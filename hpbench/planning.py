@@ -21,6 +21,7 @@ from .metrics import parse_metric
 from .models.interface import Model
 from .obstacles import protocol_needs, view_refusal
 from .predict import Setup
+from .predictions import read_predictions
 from .readers import Dataset
 from .records import ModelFacts
 from .scoring import Remark
@@ -33,6 +34,7 @@ __all__ = [
     "default_output",
     "facts_of",
     "ids_sha256",
+    "keep_larger",
     "plan_run",
     "protocols_asked_for",
     "remark_missing",
@@ -175,6 +177,15 @@ def facts_of(model: Model, options: Options) -> ModelFacts:
     """What a record says of a model; to decode smaller makes it another one."""
     arguments = {**options.model_args, **({"decoding": "reduced"} if options.setup.reduced else {})}
     return ModelFacts(model.name, str(model.version), model.weights_sha256, arguments, model.trained_on)
+
+
+def keep_larger(file: Path, n: int, limit: int | None) -> None:
+    """A trial run must not overwrite a whole one's predictions: `InputError` where `file` holds more faces than these `n`."""
+    if limit is None or not file.exists():
+        return
+    present = len(read_predictions(file).faces)
+    if present > n:
+        raise InputError(f"{file} holds {present} faces, --limit {limit} would replace them by {n}: choose another -o.")
 
 
 def ids_sha256(ids: Sequence[str]) -> str:

@@ -143,6 +143,8 @@ def predict_parts(
     for part in ours:
         if (faces := parts.read(part)) is None:
             todo.append(part)
+            if remark is not None and parts.path(part).exists():
+                remark(f"{parts.path(part)} is damaged, or was cut short by --limit: it is computed again")
             continue
         done += len(faces)
         failures += _failed(faces)
@@ -191,6 +193,7 @@ def predict_parts(
                 writing.result()
             spent.add(write=time.perf_counter() - waited)
         finally:
+            watch.close()
             pool.shutdown(cancel_futures=True)
             progress.finish()
     return RunTiming(computed, time.perf_counter() - started, spent.model, spent)

@@ -14,21 +14,22 @@ equal when they are equal without ``timing``, ``environment``, ``git`` and ``dat
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .atomic import write_atomic
+from .atomic import atomic_path, write_atomic
 from .checked import build
+from .columns import CONTROL
 from .errors import InputError
 from .metrics import parse_metric
+from .untrusted import read_npz_arrays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ __all__ = [
 SCHEMA = 1
 _BELONGS = {"predictions_sha256": "predictions", "truth_sha256": "labels"}
 MAX_RECORD_BYTES = 64 << 20
+MAX_ERRORS_BYTES = 8 << 30  # unpacked; a million faces with decisions on 68 points are 0.9 GB
 _MAX_NAME = 200
 _DETECTED = re.compile(r"boxes of (detector:\S*)")  # a note of `hpbench.detectors.cards.stated`
 _VOLATILE = ("timing", "environment", "git", "date")
@@ -259,10 +261,9 @@ class Record:
     def write(self, folder: Path, errors: Mapping[str, np.ndarray]) -> Path:
         """Write the record and the per-face errors beside it; returns the record's path."""
         path = folder / self.file_name
-        buffer = io.BytesIO()
         belongs = {name: np.array(getattr(self, name)) for name in _BELONGS}
-        np.savez_compressed(buffer, **errors, **belongs)  # type: ignore[arg-type]
-        write_atomic(path.with_suffix(".errors.npz"), buffer.getvalue())
+        with atomic_path(path.with_suffix(".errors.npz")) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **errors, **belongs)  # type: ignore[arg-type]
         write_atomic(path, self.to_json())
         return path
 
@@ -278,8 +279,7 @@ def read_errors(path: Path | str) -> dict[str, np.ndarray]:
     path = Path(path)
     record, file = read_record(path), path.with_suffix(".errors.npz")
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            errors = {name: arrays[name] for name in arrays.files}
+        errors = read_npz_arrays(file, MAX_ERRORS_BYTES)
     except Exception as error:  # NumPy and zipfile raise half a dozen kinds for damaged files
         raise InputError(f"{file}: the per-face errors of the record beside it cannot be read ({str(error)[:100]}).") from None
     for name, what in _BELONGS.items():
@@ -310,7 +310,18 @@ def read_record(path: Path | str) -> Record:
     if not record.scores or not all(record.subsets.values()):
         raise InputError(f"{path}: the record or one of its subsets has no scores.")
     _check(record, path)
+    if odd := next((text for text in _texts(data) if CONTROL.search(text)), ""):  # shown on terminals, in tables, in logs of CI
+        raise InputError(f"{path}: holds control characters or line breaks in {odd!r:.80}: edited by hand?")
     return record
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in what was parsed from JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 def _check(record: Record, path: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .batches import UNREADABLE
 from .catalog import Protocol
 from .detectors.cards import PREFIX, stated
@@ -73,17 +75,18 @@ def score_protocols(
     facts = fresh_facts()
     predictions_sha256 = predictions.faces.content_sha256()
     all_ids = source.all_ids()
-    predicted = {str(i) for i in predictions.faces.sample_id}  # type: ignore[union-attr]
+    predicted = len(predictions.faces)
     if not predicted:
         raise InputError(f"{f'{origin}: the file has' if origin else 'there are'} no rows: a face that was not found is a row too.")
     refuse_unknown_ids(predictions.faces, all_ids, origin)
-    here = sorted({i for p in protocols for i in source.found_ids(p.split)})
-    if here and predicted.isdisjoint(here):
+    here = [ids for split in dict.fromkeys(p.split for p in protocols) if (ids := source.found_ids(split))]
+    if here and not any(_any_predicted(predictions.faces, ids) for ids in here):
         where = f"{origin}: " if origin else ""
         raise InputError(
-            f"{where}none of its {len(predicted)} rows is a face whose labels are here "
-            f"(the first row: {min(predicted)!r}; the first face here: {here[0]!r})."
+            f"{where}none of its {predicted} rows is a face whose labels are here "
+            f"(the first row: {min(predictions.faces.sample_id)!r}; the first face here: {min(map(min, here))!r})."  # type: ignore[arg-type]
         )
+    del here
     for protocol in protocols:
         scheme = source.scheme(protocol.labels)
         problem = obstacle(protocol, scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
@@ -93,16 +96,16 @@ def score_protocols(
             problem = f"there are no {labels} of its split {protocol.split!r} in the data given"
         if not problem and limit_ids is not None and not set(found_ids) & set(limit_ids):
             problem = f"--limit leaves none of its faces (split {protocol.split!r})"
-        if not problem and not named and not predicted & set(found_ids):
-            problem = f"none of the {len(predicted)} predicted faces is one of its split {protocol.split!r} that is here"
+        if not problem and not named and not _any_predicted(predictions.faces, found_ids):
+            problem = f"none of the {predicted} predicted faces is one of its split {protocol.split!r} that is here"
         if problem and named:
             raise InputError(f"{protocol.reference} cannot be scored: {problem}.")
         if problem:
             skipped.append((protocol, problem))
             continue
-        images_missing = with_images and bool(set(found_ids) - set(source.image_ids(protocol.split)))
+        images_missing = with_images and _any_beyond(found_ids, source.image_ids(protocol.split))
         truth, dataset_facts, notes = protocol_truth(source, protocol, limit_ids, images_missing)
-        unreadable = _unreadable(predictions.faces, set(found_ids))
+        unreadable = _unreadable(predictions.faces, found_ids)
         if unreadable:
             notes.append(f"{unreadable} images could not be read: the faces are charged, but it is the data's fault")
         if not predictions.boxes:
@@ -163,11 +166,22 @@ def _not_computed(metrics: Sequence[str], records: Sequence[Record], skipped: Se
     return texts
 
 
-def _unreadable(faces: Faces, ids: set[str]) -> int:
+def _any_predicted(faces: Faces, ids: Sequence[str]) -> bool:
+    """Whether one of these ids has a row."""
+    return bool((faces.rows_of(ids) >= 0).any())
+
+
+def _any_beyond(ids: list[str], others: list[str]) -> bool:
+    """Whether one of the ids is not among the others."""
+    return ids != others and not set(ids) <= set(others)
+
+
+def _unreadable(faces: Faces, ids: Sequence[str]) -> int:
     """How many of these faces failed because their image could not be read."""
     if faces.failure is None:
         return 0
-    return sum(str(r).startswith(UNREADABLE) and str(i) in ids for i, r in zip(faces.sample_id, faces.failure, strict=True))  # type: ignore[arg-type]
+    rows = faces.rows_of(ids)
+    return sum(str(reason).startswith(UNREADABLE) for reason in np.asarray(faces.failure)[rows[rows >= 0]])
 
 
 def protocol_truth(

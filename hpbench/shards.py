@@ -7,6 +7,7 @@ share it is ``<out>/shards/I-of-N``; folders that were copied together from else
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from .errors import InputError
 from .locked import locked
 from .models.interface import Model
 from .parts import FOLDER, Parts, Shard, difference, parse_shard
-from .planning import Options, RunPlan, ids_sha256, remark_missing, request_of
+from .planning import Options, RunPlan, ids_sha256, keep_larger, remark_missing, request_of
 from .predict import Progress, Setup, predict_parts
 from .readers import Dataset, load
 from .records import ModelFacts, Record
@@ -31,6 +32,7 @@ from .scoring import Remark, silent
 __all__ = ["Job", "merge", "run_shard", "shard_folder"]
 
 JOB = "job.json"
+SHARDS = "shards"
 _MAX_JOB_BYTES = 1 << 20
 
 
@@ -41,9 +43,9 @@ class Job:
     Attributes
     ----------
     model : str
-        As ``--model`` names it; "" where it was given as an object.
+        As ``--model`` names it, a file by its whole path; "" where it was given as an object.
     data : tuple of str
-        As ``--data`` names it.
+        As ``--data`` names it, whole paths.
     facts, options : dict
         `ModelFacts` and `Options`, in JSON.
     settings : dict
@@ -70,10 +72,10 @@ class Job:
     def of(plan: RunPlan, model: str, data: Sequence[str], device: str) -> Job:
         """The job of a plan."""
         options = asdict(plan.request.options)
-        options["weights"], options["out"] = (None if options[k] is None else str(options[k]) for k in ("weights", "out"))
+        options["weights"], options["out"] = (None if options[k] is None else os.path.abspath(options[k]) for k in ("weights", "out"))
         job = Job(
-            model, plan.request.source.card.id, tuple(data), device, plan.batch_size, asdict(plan.facts), options, plan.settings,
-            ids_sha256(plan.request.ids),
+            _from_anywhere(model), plan.request.source.card.id, tuple(map(os.path.abspath, data)), device, plan.batch_size,
+            asdict(plan.facts), options, plan.settings, ids_sha256(plan.request.ids),
         )  # fmt: skip
         return Job.read(job.as_text(), "job")  # lists for tuples, as every other process sees it
 
@@ -108,7 +110,7 @@ class Job:
 
 def shard_folder(out: Path, shard: Shard) -> Path:
     """Where a share lies."""
-    return out / "shards" / f"{shard.number}-of-{shard.count}"
+    return out / SHARDS / f"{shard.number}-of-{shard.count}"
 
 
 def run_shard(
@@ -120,11 +122,12 @@ def run_shard(
     detected: DetectedBoxes | None = None,
     progress: Progress | None = None,
     remark: Remark = silent,
-) -> None:
-    """Compute a share of a run; what is there already is not computed again."""
+) -> Path:
+    """Compute a share of a run, in the folder returned; what is there already is not computed again."""
     folder = shard_folder(plan.folder, shard)
+    request = plan.request
+    keep_larger(plan.file, len(request.ids), request.options.limit)
     with locked(folder, "this share of a run"):
-        request = plan.request
         if shard.number == 1:
             remark_missing(request.source, request.served, request.ids, remark)
         parts = Parts(folder / plan.file.name, request.ids, plan.batch_size)
@@ -142,7 +145,7 @@ def run_shard(
             progress=progress,
             remark=remark,
         )
-    remark(f"share {shard} is complete in {folder}; when all are: hpbench merge {plan.folder}")
+    return folder
 
 
 def merge(
@@ -179,13 +182,15 @@ def merge(
     for folder, job in shares.values():
         if _comparable(job) != _comparable(first):
             raise InputError(f"{folder} is a share of another run than {first_folder}: {difference(_comparable(job), _comparable(first))}.")
-    count = parse_shard(first.shard).count
+        if job.ids_sha256 != first.ids_sha256:
+            raise InputError(f"{folder} was made of other faces than {first_folder}: the data must be the same on all machines.")
+    count = _share(first, where).count
     if absent := [n for n in range(1, count + 1) if n not in shares]:
         raise InputError(
             f"{_texts(absent)} of {count} shares missing beside {first_folder}: run --shard {absent[0]}/{count}, or name its folder."
         )
     if out is None:
-        if len(parents := {folder.resolve().parent for folder, _ in shares.values()}) > 1 or first_folder.resolve().parent.name != "shards":
+        if len(parents := {folder.resolve().parent for folder, _ in shares.values()}) > 1 or first_folder.resolve().parent.name != SHARDS:
             raise InputError(f"the shares lie in {len(parents)} folders: say with -o where the joined run goes.")
         out = first_folder.parent.parent
     source = dataset or load(first.dataset, list(data) or list(first.data) or None)
@@ -193,42 +198,56 @@ def merge(
     if ids_sha256(request.ids) != first.ids_sha256:
         raise InputError(f"{where}: the run had other faces than the {len(request.ids)} that are in the data given here.")
     plan = RunPlan(request, first.model_facts(where), first.batch_size, out, first.settings)
+    keep_larger(plan.file, len(request.ids), request.options.limit)
     with locked(out, "a run"):
         parts = Parts(plan.file, request.ids, plan.batch_size)
         parts.claim(plan.settings)
         for part in range(len(parts)):
-            folder, job = next(share for share in shares.values() if parse_shard(share[1].shard).has(part))
-            _take(parts, part, folder, job)
+            _take(parts, part, *shares[part % count + 1])
         records = finish(plan, parts, None, device=first.device, remark=remark)
         for folder, _ in shares.values():
-            if folder.resolve().parent == (out / "shards").resolve():
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.resolve().parent == (out / SHARDS).resolve():
+                _forget(folder)
         with suppress(OSError):  # not empty: shares of another run
-            (out / "shards").rmdir()
+            (out / SHARDS).rmdir()
     return records
+
+
+def _forget(folder: Path) -> None:
+    """Remove a share whose run is scored; renamed first, so that a kill leaves no half of one."""
+    gone = folder.with_name(f".{folder.name}.done")
+    with suppress(OSError):
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _take(parts: Parts, part: int, folder: Path, job: Job) -> None:
     """A part of a share, copied to its place in the whole."""
     path = folder / FOLDER / parts.path(part).name
-    if parts.path(part).exists() and not path.exists():
-        return  # of a merge that was killed
     if not path.is_file():
         raise InputError(f"{folder}: share {job.shard} is not complete ({path.name} is missing): run it again, it goes on where it was.")
     with atomic_path(parts.path(part)) as temporary:
         shutil.copyfile(path, temporary)
     if parts.read(part) is None:
         parts.path(part).unlink()
-        raise InputError(f"{path}: does not hold the faces it should: a file of another run?")
+        raise InputError(
+            f"{path}: is damaged, or holds other faces than it should: run share {job.shard} again, what is sound in it is kept."
+        )
 
 
 def _shares(folders: Sequence[Path]) -> dict[int, tuple[Path, Job]]:
     """The shares in folders, by number."""
     found: dict[int, tuple[Path, Job]] = {}
     for given in folders:
-        places = [given] if (given / JOB).is_file() else sorted(p.parent for p in (*given.glob(f"*/{JOB}"), *given.glob(f"shards/*/{JOB}")))
+        below = (*given.glob(f"[!.]*/{JOB}"), *given.glob(f"{SHARDS}/[!.]*/{JOB}"))
+        places = [given] if (given / JOB).is_file() else sorted(path.parent for path in below)
         if not places:
-            raise InputError(f"{given}: there is no share of a run in it (no {JOB}): hpbench run --shard I/N makes one.")
+            finished = f"the run is finished and its shares are gone: {given / 'predictions.h5'}"
+            raise InputError(
+                f"{given}: there is no share of a run in it (no {JOB}): "
+                f"{finished if (given / 'predictions.h5').is_file() else 'hpbench run --shard I/N makes one'}."
+            )
         for folder in places:
             path = folder / JOB
             try:
@@ -237,20 +256,41 @@ def _shares(folders: Sequence[Path]) -> dict[int, tuple[Path, Job]]:
                 job = Job.read(path.read_text(encoding="utf-8"), str(path))
             except (OSError, UnicodeError) as error:
                 raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', '') or 'not UTF-8'}).") from None
-            number = parse_shard(job.shard).number
-            if number in found and found[number][0].resolve() != folder.resolve():
-                raise InputError(f"share {job.shard} is there twice: {found[number][0]} and {folder}.")
-            found[number] = (folder, job)
+            shard = _share(job, str(path))
+            other, known = found.get(shard.number, (folder, job))
+            if other.resolve() != folder.resolve():
+                if known.shard != job.shard:
+                    raise InputError(f"{other} and {folder} are shares of two runs, {known.shard} and {job.shard}: name those of one.")
+                raise InputError(f"share {job.shard} is there twice: {other} and {folder}.")
+            found[shard.number] = (folder, job)
     return dict(sorted(found.items()))
 
 
+def _share(job: Job, where: str) -> Shard:
+    try:
+        return parse_shard(job.shard)
+    except InputError:
+        raise InputError(f"{where}: is damaged: its shard is {job.shard!r:.60}.") from None
+
+
 def _comparable(job: Job) -> str:
-    """What shares of one run have in common, as JSON: not their places, nor when their copies of the data were written."""
-    table = asdict(replace(job, data=(), device="", shard=f"1/{parse_shard(job.shard).count}"))
-    table["settings"].pop("data", None)
+    """What shares of one run have in common, as JSON: not their places, nor when their copies of data and weights were written."""
+    table = asdict(replace(job, model="", data=(), device="", ids_sha256="", shard=f"of {_share(job, JOB).count}"))
+    facts, options, settings = (table.pop(key) for key in ("facts", "options", "settings"))
     for key in ("out", "weights", "setup"):
-        table["options"].pop(key, None)
-    return json.dumps(table, sort_keys=True)
+        options.pop(key, None)
+    settings.pop("data", None)
+    if settings.get("weights_sha256"):
+        settings.pop("weights", None)
+    return json.dumps({**options, **facts, **settings, **table}, sort_keys=True)
+
+
+def _from_anywhere(model: str) -> str:
+    """A model's name that another process understands, whatever its working folder: files by their whole paths."""
+    if model.endswith(".toml"):
+        return os.path.abspath(model)
+    file, colon, attribute = model.rpartition(":")
+    return f"{os.path.abspath(file)}:{attribute}" if colon and file.endswith(".py") else model
 
 
 def _texts(numbers: Sequence[int]) -> str:

@@ -1,5 +1,8 @@
 """Several models over several datasets, by a plan in TOML; what has a record is not run again.
 
+Each run has a folder, in which ``sweep.json`` keeps what it was asked for: records of something else are neither taken for its
+own nor overwritten.
+
 .. code-block:: toml
 
     out = "results"
@@ -21,24 +24,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .atomic import write_atomic
 from .catalog import dataset_card
 from .checked import build, read_toml
 from .errors import HpbenchError, InputError
 from .jobs import run
-from .parts import FOLDER
+from .parts import FOLDER, difference
 from .ray_cluster import RayCluster
 from .records import ModelFacts, read_record
 from .scoring import Remark, silent
 
 __all__ = ["Cell", "SweepPlan", "read_plan", "sweep"]
 
+ASKED = "sweep.json"  # in the folder of a run
+_MAX_ASKED_BYTES = 1 << 20
 _AT_ONCE = 8  # runs that share a cluster; their parts queue there
 
 
@@ -106,15 +113,18 @@ def read_plan(path: Path) -> SweepPlan:
     plan = build(SweepPlan, read_toml(path), str(path))
     if not plan.model or not plan.dataset:
         raise InputError(f"{path}: a plan has at least one [[model]] and one [[dataset]].")
-    folders = [model.folder for model in plan.model]
+    folders = [model.folder.casefold() for model in plan.model]  # on some systems Frontal and frontal are one
     if len(set(folders)) < len(folders):
         twice = next(f for f in folders if folders.count(f) > 1)
         raise InputError(f"{path}: two models would write to {twice!r}: give them a name each.")
     names = [d.dataset for d in plan.dataset]
     if len(set(names)) < len(names):
         raise InputError(f"{path}: dataset {next(n for n in names if names.count(n) > 1)!r} stands there twice.")
-    for name in names:
-        dataset_card(name)
+    try:
+        for name in names:
+            dataset_card(name)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return plan
 
 
@@ -136,21 +146,52 @@ def sweep(plan: SweepPlan, *, cluster: RayCluster | None = None, remark: Remark 
     if cluster is None:
         return [cell(pair) for pair in pairs]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="run") as pool:
-        return list(pool.map(cell, pairs))
+        try:
+            return list(pool.map(cell, pairs))
+        except BaseException:  # Ctrl-C, which only this thread hears
+            cluster.stopped.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _run(model: SweepModel, dataset: SweepDataset, folder: Path, cluster: RayCluster | None, remark: Remark) -> tuple[str, str]:
-    if known := _records(folder, dataset.dataset):
-        return "exists", known
     try:
+        if known := _records(folder, dataset.dataset):
+            _refuse_others(folder, _asked(model, dataset))
+            return "exists", known
+        write_atomic(folder / ASKED, _asked(model, dataset))
         run(
             model.model, dataset.dataset, data=dataset.data or None, protocol=dataset.protocol, boxes=dataset.boxes,
             weights=model.weights or None, model_args=model.arguments, device=model.device, batch_size=model.batch_size,
             limit=dataset.limit, out=folder, cluster=cluster, remark=remark,
         )  # fmt: skip
-    except HpbenchError as error:
+    except (HpbenchError, OSError) as error:
         return "failed", str(error)
     return "done", _records(folder, dataset.dataset)
+
+
+def _asked(model: SweepModel, dataset: SweepDataset) -> str:
+    """What makes a run this run, as JSON: not its name, place and device."""
+    table = {**asdict(model), **asdict(dataset)}
+    for key in ("name", "device", "data"):
+        del table[key]
+    return json.dumps(table, sort_keys=True, indent=1)
+
+
+def _refuse_others(folder: Path, asked: str) -> None:
+    """`InputError` where the records in a folder are those of other options; records made by `hpbench run` are taken as they are."""
+    path = folder / ASKED
+    if not path.exists():
+        return
+    try:
+        present = path.read_text(encoding="utf-8") if path.stat().st_size <= _MAX_ASKED_BYTES else ""
+    except (OSError, UnicodeError):
+        present = ""
+    if present != asked:
+        raise InputError(
+            f"{folder} holds records of another run, of which {difference(present, asked)}: "
+            f"give the model another name or the plan another out, or delete the folder."
+        )
 
 
 def _records(folder: Path, dataset: str) -> str:

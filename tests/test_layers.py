@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hpbench"
 LAYERS = [
     "errors",  # what may go wrong for a user
     "checked",  # TOML read into dataclasses
+    "untrusted",  # sizes that files claim; .npz of anybody
     "atomic",  # files written whole or not at all
     "locked",  # one writer to a folder at a time
     "cache",  # where things are kept

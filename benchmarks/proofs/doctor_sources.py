@@ -96,7 +96,7 @@ def _real(realdata: Path) -> Iterator[Source]:
 
 def biwi(realdata: Path) -> Faces:
     """BIWI's poses, people as clusters, from the list of a third party."""
-    with np.load(realdata / "biwi" / "lists" / "Biwi_plus_non_cal.npz") as file:
+    with np.load(realdata / "biwi" / "lists" / "Biwi_plus_non_cal.npz", allow_pickle=False) as file:
         names, ypr = [str(n) for n in file["images"]], np.asarray(file["ypr"], dtype=float)
     ids = [f"f{k:05d}" for k in range(len(names))]
     people = dataset_card("biwi").options["people"]

@@ -6,13 +6,13 @@ aggregates are kept; benchmarks/label_agreement.py computes them from the label 
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import InputError
 from .roots import catalog_roots
+from .rows import rows_of
 
 __all__ = ["LabelAgreement", "label_agreement"]
 
@@ -54,15 +54,14 @@ def label_agreement() -> tuple[LabelAgreement, ...]:
         path = root / "baselines" / "label_agreement.csv"
         if not path.is_file():
             continue
-        with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                if set(row) != set(names) or None in row.values():
-                    raise InputError(f"{path}: line {number} does not have the columns {', '.join(names)}.")
-                try:
-                    read: dict[str, Any] = {**row, "value": float(row["value"]), "n": int(row["n"])}
-                except ValueError:
-                    read = {"value": math.nan}
-                if not math.isfinite(read["value"]) or row["origin"] not in ("computed", "noted"):
-                    raise InputError(f"{path}: line {number}: value and n are numbers, origin is computed or noted.")
-                found.append(LabelAgreement(**read))
+        for number, row in rows_of(path):
+            if set(row) != set(names) or None in row.values():
+                raise InputError(f"{path}: line {number} does not have the columns {', '.join(names)}.")
+            try:
+                read: dict[str, Any] = {**row, "value": float(row["value"]), "n": int(row["n"])}
+            except ValueError:
+                read = {"value": math.nan}
+            if not math.isfinite(read["value"]) or row["origin"] not in ("computed", "noted"):
+                raise InputError(f"{path}: line {number}: value and n are numbers, origin is computed or noted.")
+            found.append(LabelAgreement(**read))
     return tuple(found)

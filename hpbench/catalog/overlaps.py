@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, fields
 
 from ..errors import InputError
 from .datasets import DatasetCard, dataset_card, split_ids
 from .roots import catalog_roots
+from .rows import rows_of
 
 __all__ = ["Overlap", "overlaps", "seen_test_images"]
 
@@ -40,11 +40,10 @@ def overlaps() -> list[Overlap]:
         path = root / "datasets" / "overlaps.csv"
         if not path.is_file():
             continue
-        with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                if set(row) != names or None in row.values():
-                    raise InputError(f"{path}: line {number} does not have the columns {', '.join(sorted(names))}.")
-                found.append(Overlap(**row))
+        for number, row in rows_of(path):
+            if set(row) != names or None in row.values():
+                raise InputError(f"{path}: line {number} does not have the columns {', '.join(sorted(names))}.")
+            found.append(Overlap(**row))
     return found
 
 

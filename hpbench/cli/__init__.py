@@ -7,12 +7,14 @@ weights missing, 130 interrupted.  Every command lies in its own small module an
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
 import click
 
 from .. import __version__
+from ..deadline import has_left_behind
 from ..errors import HpbenchError
 
 __all__ = ["cli", "main"]
@@ -102,7 +104,12 @@ def main() -> None:
         else:
             click.echo(f"hpbench: {error}.", err=True)
             code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    if has_left_behind():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _reader_gone() -> int:
@@ -112,5 +119,6 @@ def _reader_gone() -> int:
 
 
 def _interrupted() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more, and we end as we are
     click.echo("\nhpbench: interrupted; of a run, finished parts are kept, and the same command goes on from there.", err=True)
     return 130

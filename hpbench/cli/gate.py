@@ -41,7 +41,7 @@ def gate(
     """
     from .. import comparison
     from ..atomic import write_atomic
-    from ..report.gate import gate_annotations, gate_json, gate_junit, gate_markdown, gate_text
+    from ..report.gate import gate_annotations, gate_json, gate_junit, gate_markdown, gate_text, without_commands
 
     rules = [comparison.parse_rule(text) for text in fail_if]
     amount = None if tolerance is None else comparison.parse_amount(tolerance)
@@ -52,11 +52,13 @@ def gate(
     if junit is not None:
         write_atomic(junit, gate_junit(found))
     as_json = as_json or style == "json"
+    on_github = github or (github is None and os.environ.get("GITHUB_ACTIONS") == "true")
     if as_json:
         print_json(gate_json(found))
     else:
-        click.echo(gate_markdown(found) if style == "markdown" else gate_text(found, terminal_width()))
-    if github or (github is None and os.environ.get("GITHUB_ACTIONS") == "true"):
+        text = gate_markdown(found) if style == "markdown" else gate_text(found, terminal_width())
+        click.echo(without_commands(text) if on_github else text)
+    if on_github:
         for line in gate_annotations(found):
             click.echo(line, err=as_json)  # the runner reads both streams; standard output stays one document
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

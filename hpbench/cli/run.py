@@ -34,7 +34,7 @@ __all__ = ["run"]
 @out_option
 @click.option("--device", default="auto", show_default=True, help="Device for models that choose: auto, cpu, cuda.")
 @click.option("--batch-size", type=int, metavar="N", help="Faces per call. Default: the model's.")
-@click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: up to 4.")
+@click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: by the cores, 2 to 16.")
 @click.option("--reduced", is_flag=True, help="Decode large JPEGs smaller where the model sees the face smaller anyway.")
 @click.option("--timeout", "timeout_s", type=float, metavar="S", help="Stop when the model takes longer over a batch. Default: never.")
 @click.option("--limit", type=int, metavar="N", help="Only the first N faces of a split; the records are marked partial.")

@@ -95,7 +95,10 @@ def _of_csv(path: Path) -> str:
 
 def _of_table(lines: list[str]) -> str:
     header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    names = [name.strip() for name in next(csv.reader([header], delimiter=max(",;\t", key=header.count)), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([header], delimiter=max(",;\t", key=header.count)), [])]
+    except csv.Error:  # a cell that is too long
+        return ""
     if looks_like_openface(names):
         return "openface"
     return "csv" if len(names) > 1 else ""

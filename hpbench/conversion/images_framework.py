@@ -154,7 +154,7 @@ def _rotation(parts: _Parts) -> Any:
     text = parts.take()
     try:
         matrix = np.array(json.loads(text), dtype=np.float64)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise InputError(f"{parts.where}: {text!r:.60} is no rotation.") from None
     if (matrix == -1.0).all():
         return None

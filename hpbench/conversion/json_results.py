@@ -24,6 +24,7 @@ from .images_framework import POINT_IDS, scheme_of_ids
 __all__ = ["read_coco_results", "read_spiga"]
 
 _SPIGA_KEYS = {"imgpath", "bbox", "headpose", "ids", "landmarks", "visible"}
+_MAX_SCORE = 1e300  # whole numbers of JSON may have any number of digits
 _COCO_KEYS = {"image_id", "keypoints", "score", "category_id", "id", "bbox", "area"}
 
 
@@ -84,7 +85,7 @@ def read_coco_results(path: Path, options: Options) -> Foreign:
         name = names.get(image, str(image))
         points = _numbers(face["keypoints"], path, name, "keypoints").reshape(-1, 3)
         score = face.get("score")
-        if score is not None and (isinstance(score, bool) or not isinstance(score, (int, float))):
+        if score is not None and (isinstance(score, bool) or not isinstance(score, (int, float)) or not abs(score) <= _MAX_SCORE):
             raise InputError(f"{path}: {name}: its score {score!r:.40} is no number.")
         rows.append({"name": name, "landmarks": points[:, :2], "visibility": points[:, 2], "score": score})
     arrays = stacked(rows, {"landmarks": (n // 3, 2), "visibility": (n // 3,)}, path)

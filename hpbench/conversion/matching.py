@@ -10,6 +10,7 @@ from dataclasses import dataclass
 __all__ = ["Matched", "bare_name", "match_names"]
 
 _SUFFIX = re.compile(r"\.(jpe?g|png|bmp|webp|tiff?|mat|pts|txt|json)$", re.IGNORECASE)
+_MAX_DIGITS = 9  # of a frame's number
 _RGB = re.compile(r"_rgb$")  # BIWI's images: frame_00003_rgb.png
 
 
@@ -94,7 +95,7 @@ def _frames(names: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     numbers: dict[str, list[int]] = defaultdict(list)
     for name in names:
         folder, mark, number = name.rpartition("#")
-        if mark and number.isascii() and number.isdecimal():
+        if mark and number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:
             numbers[folder].append(int(number))
     members = {folder: sorted(i for i in known if i.startswith(f"{folder}/")) for folder in numbers}
     return {

@@ -25,7 +25,7 @@ _ALIASES = {
     **{f"{angle}_deg": (angle, f"{angle}deg", f"{angle}degrees", f"pred{angle}", f"{angle}pred") for angle in ("yaw", "pitch", "roll")},
 }
 _RADIANS = re.compile(r"(yaw|pitch|roll)_?(rad|radians?)", re.IGNORECASE)
-_POINT = re.compile(r"(?:(?:landmark|lmk|pt|point|p)s?_?)?([xy])_?(\d+)|(?:landmark|lmk|pt|point|p)_?(\d+)_?([xy])", re.IGNORECASE)
+_POINT = re.compile(r"(?:(?:landmark|lmk|pt|point|p)s?_?)?([xy])_?(\d{1,6})|(?:landmark|lmk|pt|point|p)_?(\d{1,6})_?([xy])", re.IGNORECASE)
 
 
 def read_table(path: Path, options: Options) -> Foreign:

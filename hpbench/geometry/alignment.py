@@ -29,10 +29,15 @@ and only here, a worse or a missing prediction may improve the mean.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from .rotations import geodesic_deg
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 __all__ = ["MAX_OFFSET_DEG", "mean_rotation", "rotation_offset", "without_offset"]
 
@@ -41,6 +46,7 @@ Array = npt.NDArray[np.float64]
 MAX_OFFSET_DEG = 90.0  # from here on a difference is a failure of the model: left out of the fit
 _LAST_STEP_RAD = 1e-10
 _MAX_STEPS = 100
+_ROWS = 1 << 14  # of matrices worked on at once: kept are quaternions, which are less than half as large
 
 
 def mean_rotation(rotations: npt.ArrayLike) -> Array:
@@ -60,7 +66,12 @@ def mean_rotation(rotations: npt.ArrayLike) -> Array:
     """
     from scipy.spatial.transform import Rotation
 
-    every = Rotation.from_matrix(rotations)
+    return _mean(Rotation.from_matrix(rotations))
+
+
+def _mean(every: Rotation) -> Array:
+    from scipy.spatial.transform import Rotation
+
     mean = every.mean()
     for _ in range(_MAX_STEPS):
         step = (mean.inv() * every).as_rotvec().mean(axis=0)
@@ -83,8 +94,13 @@ def rotation_offset(prediction: Array, truth: Array) -> Array | None:
     (3, 3) array or None
         The rotation of the camera frame from truth to prediction; None where no pair is left.
     """
-    near = geodesic_deg(prediction, truth) < MAX_OFFSET_DEG  # False for NaN
-    return mean_rotation(prediction[near] @ truth[near].swapaxes(1, 2)) if near.any() else None
+    from scipy.spatial.transform import Rotation
+
+    near = np.flatnonzero(geodesic_deg(prediction, truth) < MAX_OFFSET_DEG)  # False for NaN
+    if not len(near):
+        return None
+    blocks = np.array_split(near, -(-len(near) // _ROWS))
+    return _mean(Rotation.concatenate([Rotation.from_matrix(prediction[rows] @ truth[rows].swapaxes(1, 2)) for rows in blocks]))
 
 
 def without_offset(prediction: Array, truth: Array, groups: npt.ArrayLike) -> Array:

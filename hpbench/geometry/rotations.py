@@ -207,11 +207,16 @@ def geodesic_deg(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
 def rotation_defect(rotation: npt.ArrayLike) -> Array:
     """How far matrices are from being rotations: max |R R^T - I|, or 2 for a reflection; NaN stays NaN."""
-    r = np.asarray(rotation, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        defect = np.abs(r @ np.swapaxes(r, -1, -2) - np.eye(3)).max(axis=(-2, -1), initial=0.0)
-        determinant = np.linalg.det(r)
-    return np.where(np.isfinite(determinant) & (determinant < 0), np.maximum(defect, 2.0), defect)
+    every = np.asarray(rotation, dtype=np.float64)
+    flat = every.reshape(-1, 3, 3)
+    defects = np.empty(len(flat))
+    for rows in _blocks(len(flat)):
+        r = flat[rows]
+        with np.errstate(over="ignore", invalid="ignore"):
+            defect = np.abs(r @ np.swapaxes(r, -1, -2) - np.eye(3)).max(axis=(-2, -1), initial=0.0)
+            determinant = np.linalg.det(r)
+        defects[rows] = np.where(np.isfinite(determinant) & (determinant < 0), np.maximum(defect, 2.0), defect)
+    return defects.reshape(every.shape[:-2])
 
 
 def nearest_rotation(matrix: npt.ArrayLike) -> Array:

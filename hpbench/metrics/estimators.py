@@ -113,7 +113,8 @@ def mean_of_means(parts: Sequence[tuple[Array, Array]]) -> Sums:
             means: Array = sums[:, :bins] / sums[:, bins:]
         return means.mean(axis=1)
 
-    return Sums(np.stack(numerators + denominators), combine, np.stack(denominators))
+    terms = np.stack(numerators + denominators)
+    return Sums(terms, combine, terms[bins:])
 
 
 @dataclass(frozen=True, eq=False)

@@ -118,11 +118,14 @@ def _load(weights: WeightFile, device: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # fatal only: what matters comes as an exception
     options.intra_op_num_threads = threads
+    # threads that wait for each other by spinning keep the cores from those that decode the next images
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Weights outside the file are covered by no hash.  Given bytes, onnxruntime would look for them in the working
     # folder; a "folder" that is a file makes it refuse.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights.path.resolve()))
     try:
-        session = onnxruntime.InferenceSession(weights.data, options, providers=providers)
+        # the fallback is for GPUs: of a damaged file it prints to stdout and tries once more
+        session = onnxruntime.InferenceSession(weights.data, options, providers=providers, enable_fallback=int(len(providers) > 1))
     except Exception as error:  # onnxruntime's classes of errors share no base but this
         if "xternal data" in str(error):
             raise InputError(f"{weights.path}: keeps weights in another file (external data): save it as one file.") from None

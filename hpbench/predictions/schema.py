@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..columns import CONTROL
 from ..errors import InputError, did_you_mean
 from ..faces import Faces
 
@@ -23,7 +26,6 @@ COLUMNS = ("sample_id", "rotation", "euler_deg", "landmarks", "visibility", "fai
 TEXT_COLUMNS = ("sample_id", "failure")
 DECLARATIONS = ("convention", "scheme", "boxes", "model")
 
-_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _QUATERNION = re.compile(r"q(uat(ernion)?s?)?_?[wxyz0-3]*", re.IGNORECASE)
 _ANGLE = re.compile(r"(yaw|pitch|roll|euler|angles?|pose)s?(_?(deg|degrees))?", re.IGNORECASE)
 _RADIANS = re.compile(r"(yaw|pitch|roll|euler|angles?|pose)s?_?(r|rad|radians?)", re.IGNORECASE)
@@ -49,7 +51,7 @@ class Predictions:
     def __post_init__(self) -> None:
         for name in ("boxes", "model"):
             value = getattr(self, name)
-            if _CONTROL.search(value) or value.strip() != value or value.strip(",") != value:
+            if CONTROL.search(value) or value.strip() != value or value.strip(",") != value:
                 raise InputError(f"{name} {value!r:.60} is no name: it begins or ends with a space or comma, or holds a line break.")
 
 
@@ -73,13 +75,22 @@ def assemble(columns: Mapping[str, Any], declarations: Mapping[str, Any], path: 
         raise InputError(f"{path}: no predictions in it: none of rotation, euler_deg, landmarks, visibility.")
     try:
         faces = Faces(
-            **{name: columns[name] for name in COLUMNS if name in columns},
+            **{name: _shared(columns[name]) for name in COLUMNS if name in columns},
             convention=declarations.get("convention") or None,
             scheme=declarations.get("scheme") or None,
         )
         return Predictions(faces, declarations.get("boxes", ""), declarations.get("model", ""))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _shared(column: Any) -> Any:
+    """A column fresh from a file, which `Faces` need not copy."""
+    if not isinstance(column, np.ndarray):
+        return column
+    view = column.view()
+    view.flags.writeable = False
+    return view
 
 
 def columns_of(predictions: Predictions) -> tuple[dict[str, Any], dict[str, str]]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..atomic import write_atomic
 from ..errors import InputError, did_you_mean
+from .rows import Columns, blocks, most_rows, text_lines
 from .schema import COLUMNS, DECLARATIONS, TEXT_COLUMNS, first_line, meant_name
 
 __all__ = [
-    "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_lines", "csv_table", "jsonl_columns", "jsonl_line", "jsonl_rows",
-    "no_number", "ragged", "read_csv", "read_jsonl", "read_text", "unknown_column", "unknown_key", "write_csv", "write_jsonl",
+    "CSV_GROUPS", "cell_number", "csv_columns", "csv_families", "csv_lines", "csv_names", "csv_rows", "csv_table", "jsonl_block",
+    "jsonl_columns", "jsonl_line", "jsonl_rows", "jsonl_whole", "no_number", "ragged", "read_csv", "read_jsonl", "read_text",
+    "unknown_column", "unknown_key", "whole_rows",
 ]  # fmt: skip
 
 CSV_GROUPS = {  # column family -> pattern of its column names
@@ -35,7 +37,8 @@ MAX_NUMBERS = 1 << 28  # of one column: rows without a value take as much memory
 _SHAPES = {"euler_deg": (3,), "rotation": (3, 3)}
 
 
-def _csv_names(family: str, points: int) -> list[str]:
+def csv_names(family: str, points: int) -> list[str]:
+    """The columns of a family of numbers, for so many points a face."""
     if family == "euler_deg":
         return ["yaw_deg", "pitch_deg", "roll_deg"]
     if family == "box_xyxy_px":
@@ -48,31 +51,40 @@ def _csv_names(family: str, points: int) -> list[str]:
 
 
 def read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    header, body, declarations = csv_table(read_text(path), path)
+    header, rows, declarations = csv_rows(text_lines(path), path)
     families, others = csv_families(header)
     if others:
         raise unknown_column(path, header, others[0])
-    return csv_columns(path, header, body, families), declarations
+    found = Columns(most_rows(path, len(header)))
+    for body in blocks(whole_rows(path, rows, header)):
+        found.add(csv_columns(path, header, body, families, above=found.n), len(body))
+    return found.all(), declarations
 
 
 def csv_table(content: str, path: Path | str) -> tuple[list[str], list[list[str]], dict[str, Any]]:
     """Header, rows and declarations of a CSV file's text; `path` is what errors call it."""
-    header, body, declarations = csv_lines(content, path)
-    for number, (_, row) in enumerate(body):
-        if problem := ragged(path, number + 1, row, header):
-            raise problem
-    return header, [row for _, row in body], declarations
+    header, rows, declarations = csv_rows(io.StringIO(content), path)
+    return header, list(whole_rows(path, rows, header)), declarations
 
 
 def csv_lines(content: str, path: Path | str) -> tuple[list[str], list[tuple[int, list[str]]], dict[str, Any]]:
     """As `csv_table`, rows of any length, each with the number of the line where it ends."""
-    text = io.StringIO(content)
+    header, rows, declarations = csv_rows(io.StringIO(content), path)
+    return header, list(rows), declarations
+
+
+def csv_rows(text: Iterable[str], path: Path | str) -> tuple[list[str], Iterator[tuple[int, list[str]]], dict[str, Any]]:
+    """As `csv_lines`, from lines, the rows as they are asked for."""
+    lines = iter(text)
     declarations: dict[str, Any] = {}
-    start = number = 0
-    while (line := text.readline()) and (not line.strip(" ,\t\n") or line.startswith(("#", '"#'))):
-        start, number = text.tell(), number + 1
+    number = 0
+    while (line := next(lines, "")) and (not line.strip(" ,\t\n") or line.startswith(("#", '"#'))):
+        number += 1
         if line.startswith('"'):  # a spreadsheet quotes a cell with a comma inside ...
-            line = next(csv.reader([line]), [""])[0]
+            try:
+                line = next(csv.reader([line]), [""])[0]
+            except csv.Error as error:
+                raise InputError(f"{path}: line {number} is not readable as CSV ({error}).") from None
         line = line.strip(" ,\t\n")  # ... and pads the line with commas
         key, equals, value = (part.strip() for part in line.lstrip("# ").partition("="))
         if equals:
@@ -83,20 +95,32 @@ def csv_lines(content: str, path: Path | str) -> tuple[list[str], list[tuple[int
             declarations[key] = value
         elif line.strip("#"):
             raise InputError(f"{path}: line {number} is no declaration: write '# key=value'.")
-    text.seek(start)
-    rows = csv.reader(text, strict=True)
-    try:
-        header = [name.strip() for name in next(rows, [])]
-        body = [(number + rows.line_num, row) for row in rows if row]
-    except csv.Error as error:
-        raise InputError(f"{path}: line {number + rows.line_num} is not readable as CSV ({error}).") from None
+    reader = csv.reader(itertools.chain([line] if line else [], lines), strict=True)
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        try:
+            for row in reader:
+                yield number + reader.line_num, row
+        except csv.Error as error:
+            raise InputError(f"{path}: line {number + reader.line_num} is not readable as CSV ({error}).") from None
+
+    every = rows()
+    header = [name.strip() for name in next(every, (0, []))[1]]
     if not header:
         raise InputError(f"{path}: the file holds no table.")
     if len(header) == 1 and (found := next((s for s in (";", "\t") if s in header[0]), "")):
         raise InputError(f"{path}: the columns are separated by {found!r}: write commas, and points in the numbers.")
     if len(set(header)) < len(header):
         raise InputError(f"{path}: column {next(n for n in header if header.count(n) > 1)!r:.60} stands twice in the header.")
-    return header, body, declarations
+    return header, ((line, row) for line, row in every if row), declarations
+
+
+def whole_rows(path: Path | str, rows: Iterable[tuple[int, list[str]]], header: list[str]) -> Iterator[list[str]]:
+    """The rows without their lines; `InputError` for one of another length than the header."""
+    for number, (_, row) in enumerate(rows, 1):
+        if problem := ragged(path, number, row, header):
+            raise problem
+        yield row
 
 
 def ragged(path: Path | str, number: int, row: list[str], header: list[str]) -> InputError | None:
@@ -116,13 +140,15 @@ def csv_families(header: list[str], groups: Mapping[str, re.Pattern[str]] = CSV_
     return families, others
 
 
-def csv_columns(path: Path | str, header: list[str], body: list[list[str]], families: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The columns of text, and each family of numbers as one array."""
+def csv_columns(
+    path: Path | str, header: list[str], body: list[list[str]], families: Mapping[str, list[str]], *, above: int = 0
+) -> dict[str, Any]:
+    """The columns of text, and each family of numbers as one array; `above` rows come before these."""
     where = {name: i for i, name in enumerate(header)}
     columns: dict[str, Any] = {n: [row[where[n]] for row in body] for n in TEXT_COLUMNS if n in where}
     for family, names in families.items():
         points = (len(names) + 1) // 2 if family == "landmarks" else len(names)
-        wanted = _csv_names(family, points)
+        wanted = csv_names(family, points)
         if set(wanted) != set(names):
             missing = next(n for n in wanted if n not in names)
             raise InputError(f"{path}: the columns of {family} are incomplete: {missing} is missing.")
@@ -133,58 +159,35 @@ def csv_columns(path: Path | str, header: list[str], body: list[list[str]], fami
                 values[:, j] = [cell_number(c) for c in cells]
             except ValueError:
                 bad = next(i for i, c in enumerate(cells) if not _is_number(c))
-                raise no_number(path, bad + 1, name, cells[bad]) from None
+                raise no_number(path, above + bad + 1, name, cells[bad]) from None
         shape = {"rotation": (3, 3), "landmarks": (points, 2)}.get(family, (len(wanted),))
         columns[family] = values.reshape(len(body), *shape)
     return columns
 
 
-def write_csv(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
-    out = io.StringIO()
-    for key, value in declarations.items():
-        out.write(f"# {key}={value}\n")
-    writer = csv.writer(out, lineterminator="\n")
-    header: list[str] = []
-    blocks: list[list[list[str]]] = []
-    for name in COLUMNS:
-        if name not in columns:
-            continue
-        if name in TEXT_COLUMNS:
-            header.append(name)
-            blocks.append([[str(v)] for v in columns[name]])
-        else:
-            value = columns[name]
-            header += _csv_names(name, value.shape[1])
-            blocks.append([[repr(float(v)) if v == v else "" for v in row] for row in value.reshape(len(value), -1)])
-    writer.writerow(header)
-    for row in zip(*blocks, strict=True):
-        writer.writerow([cell for block in row for cell in block])
-    write_atomic(path, out.getvalue())
-
-
 def read_jsonl(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    header, body = jsonl_rows(read_text(path), path)
-    present = dict.fromkeys(key for row in body for key in row)
-    for key in present:
-        if key not in COLUMNS:
-            raise unknown_key(path, key)
-    return jsonl_columns(path, body, present), header
+    header, rows = jsonl_rows(text_lines(path), path)
+    found, seen = Columns(most_rows(path)), dict[str, None]()
+    for body in blocks(rows):
+        seen |= dict.fromkeys(key for row in body for key in row)
+        for key in seen:
+            if key not in COLUMNS:
+                raise unknown_key(path, key)
+        jsonl_block(path, found, body, seen)
+    return jsonl_whole(path, found, seen), header
 
 
 def unknown_key(path: Path, key: str) -> InputError:
     return InputError(f"{path}: unknown key {key!r:.60}: {meant_name(key) or did_you_mean(key, COLUMNS)}")
 
 
-def jsonl_rows(content: str, path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The header object and the rows of a JSONL file's text."""
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(content.split("\n"), 1):  # not splitlines: a JSON text may hold U+2028
-        if not line.strip():
-            continue
-        rows.append(jsonl_line(line, number, path))
-    if not rows or "sample_id" in rows[0]:
+def jsonl_rows(text: Iterable[str], path: Path | str) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
+    """The header object and the rows of a JSONL file's lines, as they are asked for."""
+    rows = (jsonl_line(line.removesuffix("\n"), number, path) for number, line in enumerate(text, 1) if line.strip())
+    header = next(rows, {"sample_id": ""})
+    if "sample_id" in header:
         raise InputError(f'{path}: the first line must be a header object, e.g. {{}} or {{"convention": "300w-lp"}}.')
-    return rows[0], rows[1:]
+    return header, rows
 
 
 def jsonl_line(line: str, number: int, path: Path | str) -> dict[str, Any]:
@@ -200,23 +203,44 @@ def jsonl_line(line: str, number: int, path: Path | str) -> dict[str, Any]:
 
 def jsonl_columns(path: Path | str, body: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
     """The columns of these keys: text, or arrays of numbers."""
+    found, wanted = Columns(len(body)), list(keys)
+    jsonl_block(path, found, body, wanted)
+    return jsonl_whole(path, found, wanted)
+
+
+def jsonl_block(path: Path | str, found: Columns, body: list[dict[str, Any]], keys: Iterable[str]) -> None:
+    """Add the next rows to the columns of these keys; a key that is null in all rows so far is no column yet."""
     columns: dict[str, Any] = {}
     for key in keys:
         if key == "sample_id":
-            for number, row in enumerate(body):
+            if found.n and key not in found:
+                raise InputError(f"{path}: row 1 has no sample_id (text).")
+            for number, row in enumerate(body, found.n + 1):
                 if not isinstance(row.get(key), str):
-                    raise InputError(f"{path}: row {number + 1} has no sample_id (text).")
+                    raise InputError(f"{path}: row {number} has no sample_id (text).")
             columns[key] = [row[key] for row in body]
         elif key == "failure":
             columns[key] = [str(row.get(key) or "") for row in body]
-        else:
-            columns[key] = _jsonl_column(path, key, body)
-    return columns
+        elif (values := _jsonl_column(path, key, body, found)) is not None:
+            columns[key] = values
+    found.add(columns, len(body), blank="")
 
 
-def _jsonl_column(path: Path | str, key: str, body: list[dict[str, Any]]) -> np.ndarray:
+def jsonl_whole(path: Path | str, found: Columns, keys: Iterable[str]) -> dict[str, Any]:
+    """The columns of these keys when all rows are there."""
+    columns = found.all()
+    for key in keys:
+        if key not in columns:
+            if key not in _SHAPES:
+                raise InputError(f"{path}: {key} is null in every row: leave it out.")
+            columns[key] = np.full((found.n, *_SHAPES[key]), np.nan)
+    return {key: columns[key] for key in keys}
+
+
+def _jsonl_column(path: Path | str, key: str, body: list[dict[str, Any]], found: Columns) -> np.ndarray | None:
+    """The next rows of a column of numbers; None while all are null."""
     arrays: list[np.ndarray | None] = []
-    for number, row in enumerate(body):
+    for number, row in enumerate(body, found.n):
         value = row.get(key)
         if value is None:
             arrays.append(None)
@@ -225,42 +249,18 @@ def _jsonl_column(path: Path | str, key: str, body: list[dict[str, Any]]) -> np.
             arrays.append(np.array(value, dtype=np.float64))  # null inside a list becomes NaN
         except (TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: row {number + 1}: {key} is not an array of numbers.") from None
-    shapes = Counter(a.shape for a in arrays if a is not None)
-    if shapes:
+    shape = found.shape(key)
+    if shape is None:
+        shapes = Counter(a.shape for a in arrays if a is not None)
+        if not shapes:
+            return None
         shape = shapes.most_common(1)[0][0]
-    elif key in _SHAPES:
-        shape = _SHAPES[key]
-    else:
-        raise InputError(f"{path}: {key} is null in every row: leave it out.")
-    if math.prod(shape) * len(arrays) > MAX_NUMBERS:
-        raise InputError(f"{path}: {key} of shape {shape} in {len(arrays)} rows is too much: does one row hold a whole list?")
-    for number, array in enumerate(arrays):
+    if math.prod(shape) * found.most > MAX_NUMBERS:
+        raise InputError(f"{path}: {key} of shape {shape} in {found.most} rows is too much: does one row hold a whole list?")
+    for number, array in enumerate(arrays, found.n):
         if array is not None and array.shape != shape:
             raise InputError(f"{path}: row {number + 1}: {key} has shape {array.shape}, the other rows {shape}.")
     return np.stack([np.full(shape, np.nan) if a is None else a for a in arrays])
-
-
-def write_jsonl(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
-    lines = [json.dumps(declarations)]
-    unsaid = {n for n in ("landmarks", "visibility") if n in columns and np.isnan(columns[n]).all()}  # null alone says no shape
-    for i in range(len(columns["sample_id"])):
-        row: dict[str, Any] = {}
-        for name in COLUMNS:
-            if name in TEXT_COLUMNS and name in columns:
-                if columns[name][i]:
-                    row[name] = str(columns[name][i])
-            elif name in columns:
-                value = columns[name][i]
-                short = np.isnan(value).all() and name not in unsaid
-                row[name] = None if short else _nan_to_none(value.tolist())
-        lines.append(json.dumps(row, allow_nan=False))
-    write_atomic(path, "\n".join(lines) + "\n")
-
-
-def _nan_to_none(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_nan_to_none(v) for v in value]
-    return None if value != value else value
 
 
 def _refuse_constant(text: str) -> None:
@@ -304,7 +304,7 @@ def _column_hint(header: list[str], name: str) -> str:
     """What an unknown column may be meant for: the common names of other tools first."""
     if all(_is_number(cell) for cell in header[1:]) and len(header) > 1:
         return "the header line is missing? It names the columns: sample_id,yaw_deg,pitch_deg,roll_deg."
-    known = ["sample_id", *_csv_names("euler_deg", 0), "r00", "x0", "y0", "v0", "failure"]
+    known = ["sample_id", *csv_names("euler_deg", 0), "r00", "x0", "y0", "v0", "failure"]
     alias = {"image": "sample_id", "img": "sample_id", "file": "sample_id", "filename": "sample_id", "name": "sample_id", "id": "sample_id"}
     alias |= {angle: f"{angle}_deg" for angle in ("yaw", "pitch", "roll")}
     if name.lower() in alias:

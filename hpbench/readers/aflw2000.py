@@ -13,7 +13,6 @@ What is read
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import replace
 from functools import cached_property
@@ -25,6 +24,7 @@ import numpy.typing as npt
 from ..catalog import DatasetCard
 from ..errors import InputError, MissingDataError
 from ..faces import Faces
+from ..untrusted import read_npy
 from .derived_pose import derived_rotation
 from .files.sources import DataFile, find_by_name, how_to_obtain
 from .fitted3d import Fitted3D
@@ -103,12 +103,10 @@ class AFLW2000(Fitted3D):
 
     def _read_table(self, file: DataFile, shape: tuple[int, ...]) -> Array:
         try:
-            table = np.load(io.BytesIO(file.fetch()), allow_pickle=False)
+            table = read_npy(file.fetch(), file.size)
         except Exception as error:  # NumPy raises half a dozen kinds for damaged files
             raise InputError(f"{file.name}: cannot be read as .npy: truncated, or another kind of file? ({str(error)[:100]})") from None
         wanted = (len(self.ids()), *shape)
-        if not isinstance(table, np.ndarray):
-            raise InputError(f"{file.name}: an .npz archive under the name of an .npy file.")
         if table.shape != wanted or table.dtype.kind != "f":
             raise InputError(f"{file.name}: expected {wanted} floats, got {table.dtype} of shape {table.shape}: another file of that name?")
         if np.isinf(table).any():

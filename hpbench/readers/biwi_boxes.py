@@ -13,7 +13,6 @@ shoulder reaches.  The corners, at the median depth of the head, are projected i
 
 from __future__ import annotations
 
-import ast
 import io
 import math
 import zipfile
@@ -25,6 +24,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..faces import Faces
+from ..untrusted import read_npy
 from .biwi_files import Calibration
 from .files.datafile import DataFile
 
@@ -154,23 +154,15 @@ def _npz_rows(data: bytes, name: str) -> tuple[list[str], Array]:
 
 
 def _npz_array(data: bytes, key: str, name: str) -> Array:
-    """One array of an .npz; its header is compared with the bytes that are there before NumPy allocates anything."""
+    """One array of an .npz."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             member = archive.getinfo(f"{key}.npy")
             if member.file_size > MAX_LIST_BYTES or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError("it unpacks to too many bytes, or by a method that is not read here")
             with archive.open(member) as stream:
-                content = stream.read(MAX_LIST_BYTES + 1)
-        start = 10 if content[6:7] == b"\x01" else 12
-        header = ast.literal_eval(content[start : start + int.from_bytes(content[8:start], "little")][:10_000].decode("latin1"))
-        if math.prod(header["shape"]) * np.dtype(header["descr"]).itemsize > len(content):
-            raise ValueError(f"{key} claims shape {header['shape']}")
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"{key} is no array")
+                return read_npy(stream, member.file_size)
     except KeyError as error:
         raise InputError(f"{name}: holds no {key!r}: not a list of BIWI boxes ({str(error)[:60]}).") from None
     except Exception as error:  # a damaged archive may surprise zipfile, zlib or NumPy anywhere
         raise InputError(f"{name}: cannot be read as .npz: truncated, or another kind of file? ({str(error)[:80]})") from None
-    return array

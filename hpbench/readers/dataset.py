@@ -106,6 +106,8 @@ class Dataset(abc.ABC):
 
     def all_ids(self) -> list[str]:
         """The ids of all splits together, sorted."""
+        if len(self.card.splits) == 1:
+            return self.ids()
         return sorted({i for split in self.card.splits for i in self.ids(split)})
 
     def scheme(self, labels: str = "") -> str:
@@ -140,9 +142,10 @@ class Dataset(abc.ABC):
 
     def wrong_statistics(self, split: str, labels: str, truth: Faces) -> list[str]:
         """How the labels of a complete split differ from the facts on the card; empty where they agree or none are stated."""
-        have = label_statistics(truth)
+        stated = self.stated_statistics(split, labels)
+        have = label_statistics(truth) if stated else {}
         wrong = []
-        for name, expected in self.stated_statistics(split, labels).items():
+        for name, expected in stated.items():
             if name not in STATISTICS and not name.startswith("count_"):
                 raise InputError(f"{self.card.folder / 'card.toml'}: unknown statistic {name!r}: {did_you_mean(name, STATISTICS)}")
             if name not in have:
@@ -184,6 +187,6 @@ def label_statistics(truth: Faces) -> dict[str, float]:
     if truth.occlusion is not None:
         facts["occluded_points"] = float(np.isin(truth.occlusion, (1, 2)).sum())
     for name, values in truth.attributes.items():
-        if set(np.unique(values.astype(str))) <= {"0", "1"}:
-            facts[f"count_{name}"] = float((values.astype(str) == "1").sum())
+        if {str(v) for v in np.unique(values)} <= {"0", "1"}:
+            facts[f"count_{name}"] = float(sum(np.count_nonzero(values == v) for v in np.unique(values) if str(v) == "1"))
     return facts

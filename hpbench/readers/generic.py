@@ -22,6 +22,7 @@ suffix, as id.  The open split ``all`` is every row, another open split the rows
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -102,7 +103,9 @@ class Table(TableDataset):
         return boxes
 
     def image_file(self, sample_id: str) -> DataFile | None:
-        stated = self._loaded[1].get(sample_id, "")
+        faces, images, _ = self._loaded
+        row = bisect.bisect_left(faces.sample_id, sample_id)  # type: ignore[arg-type]
+        stated = images[row] if images and row < len(faces) and faces.sample_id[row] == sample_id else ""  # type: ignore[index]
         # a path that the file states was checked when it was read; an id that is no path has no image
         wanted = [stated.replace("\\", "/")] if stated else [sample_id + suffix for suffix in IMAGE_SUFFIXES]
         for path in map(PurePosixPath, wanted):
@@ -125,8 +128,8 @@ class Table(TableDataset):
         return names
 
     @cached_property
-    def _loaded(self) -> tuple[Faces, dict[str, str], tuple[str, ...]]:
-        """The faces, sorted by id; the image each row names; what was passed over."""
+    def _loaded(self) -> tuple[Faces, list[str], tuple[str, ...]]:
+        """The faces, sorted by id; the image each of them names, if the file has such a column; what was passed over."""
         rows = self._rows()
         ids = self._ids(rows)
         try:
@@ -135,8 +138,9 @@ class Table(TableDataset):
             if str(error).startswith(self._file.name):
                 raise
             raise InputError(f"{self._file.name}: {error}") from None
-        order = np.array(sorted(range(rows.n), key=ids.__getitem__), dtype=np.int64)
-        return faces.take(order), dict(zip(ids, rows.texts.get("image", []), strict=False)), rows.passed_over
+        order = np.argsort(faces.sample_id, kind="stable")  # type: ignore[arg-type]
+        images = rows.texts.get("image", [])
+        return faces.take(order), [images[row] for row in order] if images else [], rows.passed_over
 
     def _rows(self) -> LabelRows:
         name, said = self._file.name, self.card.options.get("coco_visibility", "")
@@ -172,11 +176,11 @@ class Table(TableDataset):
         arrays = dict(rows.arrays)
         origin = self.card.options.get("pixel_origin", 0)
         for key in ("landmarks", "box_xyxy_px"):
-            if key in arrays:
+            if key in arrays and origin:
                 arrays[key] = arrays[key] - origin
         if "visibility" in arrays:
             arrays["visibility"] = _visibility(arrays["visibility"], self.card.options.get("visibility_polarity", "visible"))
-        if "landmarks" in arrays and (bad := np.argwhere(np.isnan(arrays["landmarks"]).sum(axis=2) == 1)).size:
+        if "landmarks" in arrays and (bad := np.argwhere(np.diff(np.isnan(arrays["landmarks"]), axis=2)[..., 0])).size:
             raise InputError(f"row {bad[0][0] + 1}: point {bad[0][1]} has one coordinate only: leave both empty if it is not labelled.")
         if "box_xyxy_px" in arrays:
             _check_boxes(arrays["box_xyxy_px"])
@@ -223,7 +227,7 @@ def _ends_with(relative: PurePosixPath, wanted: PurePosixPath) -> bool:
 
 
 def _visibility(values: Array, polarity: str) -> Array:
-    if (bad := np.argwhere(~np.isin(values, (0.0, 1.0)) & ~np.isnan(values))).size:
+    if (bad := np.argwhere((values != 0.0) & (values != 1.0) & ~np.isnan(values))).size:
         row, point = map(int, bad[0])
         raise InputError(f"row {row + 1}: visibility of point {point} is {values[row, point]:g}: a label is 0, 1 or empty.")
     return values if polarity == "visible" else 1.0 - values

@@ -10,8 +10,9 @@ card.  CSV columns: ``sample_id``, ``image``, ``yaw_deg, pitch_deg, roll_deg`` o
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,7 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..predictions.text import CSV_GROUPS, cell_number, csv_columns, csv_families, csv_table, jsonl_columns, jsonl_rows
+from ..predictions.rows import Columns, blocks, most_rows_of
+from ..predictions.text import (
+    CSV_GROUPS,
+    cell_number,
+    csv_columns,
+    csv_families,
+    csv_rows,
+    jsonl_block,
+    jsonl_rows,
+    jsonl_whole,
+    whole_rows,
+)
 from .files.datafile import DataFile
 
 __all__ = [
@@ -38,7 +50,8 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 SUFFIXES = (".csv", ".jsonl", ".json")
-MAX_LABEL_BYTES = 256 << 20
+MAX_LABEL_BYTES = 256 << 20  # of JSON, which is parsed whole
+MAX_TABLE_BYTES = 1 << 30  # of CSV and JSON lines, read a block of rows at a time: about a million faces with 68 points
 _GROUPS = {**CSV_GROUPS, "box_xyxy_px": re.compile(r"box_([xy])([01])")}
 _ARRAYS = ("rotation", "euler_deg", "landmarks", "visibility", "box_xyxy_px")
 _TEXTS = ("sample_id", "image", "person", "sequence")
@@ -75,46 +88,73 @@ class LabelRows:
 
 def label_text(file: DataFile) -> str:
     """A label file as text; `InputError` where it is too large or no text."""
-    if file.size > MAX_LABEL_BYTES:
-        raise InputError(f"{file.name}: {file.size} bytes is over the limit of {MAX_LABEL_BYTES >> 20} MiB for a label file.")
     try:
-        return file.fetch().decode("utf-8-sig").replace("\r\n", "\n")
+        return _content(file, MAX_LABEL_BYTES).decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise InputError(f"{file.name}: not a text file in UTF-8.") from None
+
+
+def _content(file: DataFile, most_bytes: int) -> bytes:
+    if file.size > most_bytes:
+        raise InputError(f"{file.name}: {file.size} bytes is over the limit of {most_bytes >> 20} MiB for a label file.")
+    return file.fetch()
+
+
+def _lines(file: DataFile, content: bytes) -> Iterator[str]:
+    """The lines of a label file, with their ends."""
+    try:
+        for line in io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="\n"):
+            yield line.replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise InputError(f"{file.name}: not a text file in UTF-8.") from None
 
 
 def read_csv_rows(file: DataFile) -> LabelRows:
     """Rows of a CSV file."""
-    header, body, declared = csv_table(label_text(file), file.name)
+    content = _content(file, MAX_TABLE_BYTES)
+    header, rows, declared = csv_rows(_lines(file, content), file.name)
     families, others = csv_families(header, _GROUPS)
     refuse_misnamed(file, header, "yaw_deg, pitch_deg, roll_deg")
-    columns = csv_columns(file.name, header, body, families)
-    cells = {name: [row[i] for row in body] for i, name in enumerate(header) if name in others}
-    texts = {name: [c.strip() for c in (columns | cells)[name]] for name in _TEXTS if name in header}
-    attributes = {name: column_of(cells[name]) for name in others if name not in _TEXTS}
-    return LabelRows(len(body), texts, {n: columns[n] for n in _ARRAYS if n in columns}, attributes, _declared(file, declared))
+    found = Columns(most_rows_of([content], len(header)))
+    for body in blocks(whole_rows(file.name, rows, header)):
+        cells = {name: [row[i] for row in body] for i, name in enumerate(header) if name in others}
+        columns = csv_columns(file.name, header, body, families, above=found.n) | cells
+        found.add(columns, len(body))
+    return _label_rows(file, found.n, found.all(), declared)
 
 
 def read_jsonl_rows(file: DataFile) -> LabelRows:
     """Rows of a JSON lines file, whose first line is a header object."""
-    header, body = jsonl_rows(label_text(file), file.name)
-    present = dict.fromkeys(key for row in body for key in row)
-    refuse_misnamed(file, present, "euler_deg as [yaw, pitch, roll]")
-    for family, names in csv_families(list(present), _GROUPS)[0].items():
-        raise InputError(f"{file.name}: has the key {names[0]!r}, a column of CSV: in JSON lines write {family} as one list.")
-    arrays = jsonl_columns(file.name, body, [key for key in present if key in _ARRAYS])
-    others = {key: scalars(file.name, key, body, lambda i, _: f"row {i + 1}") for key in present if key not in _ARRAYS}
-    texts = {key: [as_text(v) for v in others[key]] for key in _TEXTS if key in others}
-    attributes = {key: column_of(values) for key, values in others.items() if key not in _TEXTS}
-    return LabelRows(len(body), texts, arrays, attributes, _declared(file, header))
+    content = _content(file, MAX_TABLE_BYTES)
+    header, rows = jsonl_rows(_lines(file, content), file.name)
+    arrays, others = (Columns(most_rows_of([content])) for _ in range(2))
+    seen: dict[str, None] = {}
+    for body in blocks(rows):
+        seen |= dict.fromkeys(key for row in body for key in row)
+        refuse_misnamed(file, seen, "euler_deg as [yaw, pitch, roll]")
+        for family, names in csv_families(list(seen), _GROUPS)[0].items():
+            raise InputError(f"{file.name}: has the key {names[0]!r}, a column of CSV: in JSON lines write {family} as one list.")
+        jsonl_block(file.name, arrays, body, [key for key in seen if key in _ARRAYS])
+        others.add({key: _scalars(file, key, body, others.n) for key in seen if key not in _ARRAYS}, len(body))
+    columns = jsonl_whole(file.name, arrays, [key for key in seen if key in _ARRAYS]) | others.all()
+    return _label_rows(file, others.n, columns, header)
 
 
-def scalars(name: str, key: str, rows: Sequence[Mapping[str, Any]], where: Callable[[int, Mapping[str, Any]], str]) -> list[Any]:
-    """The values of a key in all rows: numbers, texts, None; a list or an object is an error."""
-    for number, row in enumerate(rows):
+def _scalars(file: DataFile, key: str, body: Sequence[Mapping[str, Any]], above: int) -> list[Any]:
+    """The values of a key in the next rows: numbers, texts, None; a list or an object is an error."""
+    for number, row in enumerate(body, above + 1):
         if isinstance(row.get(key), (list, dict)):
-            raise InputError(f"{name}: {where(number, row)}: {key!r:.60} is neither a number nor a text.")
-    return [row.get(key) for row in rows]
+            raise InputError(f"{file.name}: row {number}: {key!r:.60} is neither a number nor a text.")
+    return [row.get(key) for row in body]
+
+
+def _label_rows(file: DataFile, n: int, columns: dict[str, Any], declared: Mapping[str, Any]) -> LabelRows:
+    texts = {name: [as_text(v) for v in columns.pop(name)] for name in _TEXTS if name in columns}
+    arrays = {name: columns.pop(name) for name in _ARRAYS if name in columns}
+    for array in arrays.values():
+        array.flags.writeable = False  # ours alone: `Faces` need not copy them
+    attributes = {name: column_of(columns.pop(name)) for name in list(columns)}
+    return LabelRows(n, texts, arrays, attributes, _declared(file, declared))
 
 
 def column_of(values: Sequence[Any]) -> Array:

@@ -16,8 +16,11 @@ relative to the camera, not to the ray through the face.
 
 from __future__ import annotations
 
+import array
+import io
 import math
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -61,17 +64,16 @@ class Panoptic(TableDataset):
         self._images: dict[str, DataFile] | None = None
 
     def table(self, labels: str) -> Faces:
-        rows: dict[str, tuple[float, ...]] = {}
+        rows: dict[str, int] = {}
+        numbers = array.array("d")  # seven a row: as floats of Python they would take ten times as much memory
         for name, file in self._lists.items():
-            found = _read_list(file)
-            if (twice := next((i for i in found if i in rows), None)) is not None:
-                raise InputError(f"{file.name}: {twice}.jpg is in another split's list too: the same list under two names?")
-            rows |= found
+            found = _read_list(file, rows, numbers)
             self._split_ids[_split_of(name)] = sorted(found)
         ids = sorted(rows)
-        values = np.array([rows[i] for i in ids])
+        values = np.frombuffer(numbers).reshape(-1, len(_COLUMNS) - 1)[[rows[i] for i in ids]]
+        del rows, numbers
         x, y, w, h = values[:, :4].T
-        recordings = np.array([i.partition("/")[0] for i in ids])
+        recordings, cameras = (_shared(texts) for texts in ((i.partition("/")[0] for i in ids), (i.rsplit("/", 2)[1] for i in ids)))
         return Faces(
             sample_id=ids,
             euler_deg=values[:, 4:],
@@ -80,7 +82,7 @@ class Panoptic(TableDataset):
             sequence=recordings,
             attributes={
                 "abs_yaw_deg": np.abs(values[:, 4]),
-                "camera": np.array([i.rsplit("/", 2)[1] for i in ids]),
+                "camera": cameras,
                 "recording": recordings,
             },
         )
@@ -110,17 +112,27 @@ def _split_of(name: str) -> str:
     return name.removeprefix("panoptic_ann_").removesuffix(".txt")
 
 
-def _read_list(file: DataFile) -> dict[str, tuple[float, ...]]:
-    """Box (x, y, w, h pixels) and yaw, pitch, roll (degrees) of each image of a list, by sample id."""
+def _shared(texts: Iterable[str]) -> Array:
+    """Texts of which few differ, each kept once."""
+    known: dict[str, str] = {}
+    return np.array([known.setdefault(t, t) for t in texts], dtype=object)
+
+
+def _lines(file: DataFile) -> Iterator[str]:
     if file.size > MAX_LIST_BYTES:
         raise InputError(f"{file.name}: {file.size} bytes is no list of faces.")
     try:
-        lines = file.fetch().decode("utf-8-sig").split("\n")
+        yield from io.TextIOWrapper(io.BytesIO(file.fetch()), "utf-8-sig", newline="\n")
     except UnicodeDecodeError:
         raise InputError(f"{file.name}: not a text file in UTF-8.") from None
-    rows: dict[str, tuple[float, ...]] = {}
-    for number, line in enumerate(lines, 1):
-        line = line.rstrip("\r")
+
+
+def _read_list(file: DataFile, rows: dict[str, int], numbers: array.array[float]) -> list[str]:
+    """The sample ids of a list; `rows` learns where in `numbers` the box (x, y, w, h pixels) and yaw, pitch, roll (degrees) of each are."""
+    first = len(rows)
+    ids: list[str] = []
+    for number, line in enumerate(_lines(file), 1):
+        line = line.rstrip("\r\n")
         where = f"{file.name}: line {number}"
         if line.startswith("#"):
             names = tuple(filter(None, line.lstrip("#").split(";")))
@@ -142,9 +154,14 @@ def _read_list(file: DataFile) -> dict[str, tuple[float, ...]]:
             raise InputError(f"{where}: holds a number that is not finite.")
         if values[2] <= 0 or values[3] <= 0:
             raise InputError(f"{where}: the box is {values[2]:g} x {values[3]:g} pixels: written as corners?")
-        if (sample_id := image.removesuffix(".jpg")) in rows:
+        sample_id = image.removesuffix(".jpg")
+        if rows.get(sample_id, -1) >= first:
             raise InputError(f"{where}: {image} stands in the list twice: ids need one head an image.")
-        rows[sample_id] = values
-    if not rows:
+        if sample_id in rows:
+            raise InputError(f"{file.name}: {image} is in another split's list too: the same list under two names?")
+        rows[sample_id] = len(rows)
+        numbers.extend(values)
+        ids.append(sample_id)
+    if not ids:
         raise InputError(f"{file.name}: holds no row.")
-    return rows
+    return ids

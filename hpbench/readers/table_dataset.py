@@ -67,8 +67,8 @@ class TableDataset(Dataset):
         table = self._table(labels)
         if table is None:
             return []
-        here = set(table.sample_id)  # type: ignore[arg-type]
-        return [i for i in self.ids(split) if i in here]
+        ids = self.ids(split)
+        return [i for i, row in zip(ids, table.rows_of(ids), strict=True) if row >= 0]
 
     def image_ids(self, split: str = "") -> list[str]:
         return [i for i in self.ids(split) if self.image_file(i) is not None]
@@ -76,9 +76,15 @@ class TableDataset(Dataset):
     def boxes_of(self, name: str, ids: list[str]) -> Array:
         name = self.box_set(name)
         table = self.box_table(name)
-        boxes = table.aligned_to(ids).box_xyxy_px
-        if boxes is None:
+        if table.box_xyxy_px is None:
             raise MissingDataError(f"{self.card.id}: the boxes {name!r} are not in the data given ({self.card.boxes[name].source}).")
+        rows = table.rows_of(ids)
+        if not len(table):
+            return np.full((len(ids), 4), np.nan)
+        if np.array_equal(rows, np.arange(len(table))):
+            return table.box_xyxy_px
+        boxes: Array = table.box_xyxy_px[rows]
+        boxes[rows < 0] = np.nan
         return boxes
 
     def samples_of(self, ids: list[str], boxes: str) -> Iterator[Sample]:

@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..evaluate import in_subset
 from ..metrics import parse_metric
 from ..readers import Dataset
+from .cells import harmless
 from .figures.faces import draw_comparison
 from .figures.measured import Measured, measured
 
@@ -242,7 +243,8 @@ def _index(sheets: Sequence[Sheet], run: Measured, errors: Array, before: Array 
         for place, row in enumerate(sheet.rows, 1):
             sample_id = str(run.errors["sample_id"][row])
             was = "" if before is None else f"{abs(before[row]):.6g}"
-            writer.writerow([f"{sheet.name}.png", place, sample_id, text, f"{abs(errors[row]):.6g}", was, reasons.get(sample_id, "")])
+            reason = harmless(reasons.get(sample_id, ""))
+            writer.writerow([f"{sheet.name}.png", place, harmless(sample_id), text, f"{abs(errors[row]):.6g}", was, reason])
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import Any
 from ..comparison import Check, GateResult
 from .cells import NO_VALUE, escape, first_that_fits, number_text, signed_text
 
-__all__ = ["GATE_SCHEMA", "gate_annotations", "gate_json", "gate_junit", "gate_markdown", "gate_text", "gate_verdict"]
+__all__ = ["GATE_SCHEMA", "gate_annotations", "gate_json", "gate_junit", "gate_markdown", "gate_text", "gate_verdict", "without_commands"]
 
 GATE_SCHEMA = 1
 
@@ -85,6 +86,11 @@ def gate_annotations(found: GateResult) -> list[str]:
     if found.strict:
         lines += [_annotation("error", "hpbench gate", sentence) for sentence in found.unpaired]
     return lines
+
+
+def without_commands(text: str) -> str:
+    """A text for the log of a GitHub run, whose runner takes lines that begin with :: or hold ##[ for commands."""
+    return re.sub(r"^(\s*):(?=:)", r"\1|:", text, flags=re.MULTILINE).replace("##[", "##(")
 
 
 def check_sentence(check: Check) -> str:

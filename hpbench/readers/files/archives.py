@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from ...errors import InputError
+from ...untrusted import is_bomb_in
 from .datafile import MAX_DEPTH, MAX_FILE_BYTES, DataFile, stamp_of
 
 __all__ = ["archive_members"]
@@ -58,20 +59,23 @@ def _zip_members(path: Path) -> list[DataFile]:
     except Exception as error:  # zipfile raises a dozen kinds for damaged files
         raise InputError(f"{path}: not a zip archive that can be read ({error}): give a folder, or the official .zip.") from None
     files: list[DataFile] = []
-    stamp = stamp_of(os.stat(path))
+    facts = os.stat(path)
+    stamp = stamp_of(facts)
     for member in members:
         relative = _is_wanted(member.filename, path)
-        if relative is None or member.is_dir():
+        if relative is None or not member.filename or member.is_dir():
             continue
         name = _label(path, member.filename)
-        fetch = lambda member=member, name=name: _read_member(archive, member, name)  # noqa: E731
+        fetch = lambda member=member, name=name: _read_member(archive, facts.st_size, member, name)  # noqa: E731
         files.append(DataFile(name, str(relative), member.file_size, fetch, f"{stamp}.{member.header_offset}"))
     return files
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
+def _read_member(archive: zipfile.ZipFile, archive_bytes: int, member: zipfile.ZipInfo, name: str) -> bytes:
     if member.file_size > MAX_FILE_BYTES:
         raise InputError(f"{name}: claims {member.file_size} bytes, more than {MAX_FILE_BYTES >> 30} GiB.")
+    if is_bomb_in(archive_bytes, member):
+        raise InputError(f"{name}: claims that {member.compress_size} bytes unpack to {member.file_size}: damaged, or not to be trusted.")
     if member.compress_type not in _COMPRESSIONS:
         raise InputError(f"{name}: compressed by a method that is not read here: unpack the archive and give the folder.")
     try:

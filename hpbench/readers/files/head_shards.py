@@ -27,6 +27,7 @@ import numpy.typing as npt
 from ...atomic import atomic_path
 from ...errors import InputError
 from ...geometry.rotations import rotation_defect
+from ...untrusted import is_bomb_in, read_npz_arrays
 from .datafile import MAX_FILE_BYTES
 
 __all__ = ["COLUMNS", "Shard", "joined", "read_labels", "read_shard", "write_shard"]
@@ -98,10 +99,12 @@ def read_shard(path: Path) -> tuple[Shard, dict[str, Any]]:
         No such file, or no shard.
     """
     try:
+        size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             for member in (_LABELS, _ABOUT):
-                if archive.getinfo(member).file_size > MAX_FILE_BYTES:
-                    raise ValueError(f"{member} claims more than {MAX_FILE_BYTES >> 30} GiB")
+                entry = archive.getinfo(member)
+                if entry.file_size > MAX_FILE_BYTES or is_bomb_in(size, entry):
+                    raise ValueError(f"{member} claims {entry.file_size} bytes")
             about = json.loads(archive.read(_ABOUT))
             if not isinstance(about, dict):
                 raise ValueError(f"{_ABOUT} is no table")
@@ -115,8 +118,7 @@ def read_shard(path: Path) -> tuple[Shard, dict[str, Any]]:
 def read_labels(content: bytes, name: str) -> Shard:
     """Labels from the bytes of a ``labels.npz``, checked; `InputError` that names it."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = read_npz_arrays(content, MAX_FILE_BYTES)
     except Exception as error:  # NumPy and zipfile raise half a dozen kinds for damaged files
         raise InputError(f"{name}: cannot be read as .npz: truncated, or another kind of file? ({str(error)[:100]})") from None
     ids = tuple(map(str, arrays.pop("sample_id", np.empty(0)).ravel()))
