@@ -115,8 +115,10 @@ def _faults(path: Path) -> str:
 
 def _fuzz(path: Path) -> str:
     rows = _read(path)
-    inputs, findings = (sum(int(row[name]) for row in rows) for name in ("inputs", "findings"))
-    return f"{_table(rows, {'peak_mib': 'peak memory, MiB'})}\n\n{inputs:,} inputs, {findings:,} findings."
+    inputs, left, mended = (sum(int(row[name]) for row in rows) for name in ("inputs", "findings_open", "findings_mended"))
+    told = f"{inputs:,} inputs; findings mended meanwhile: {mended:,}, open: {left:,}."
+    headings = {"guided_inputs": "of these guided by coverage", "findings_open": "open", "findings_mended": "mended", "peak_mib": "peak, MiB"}
+    return f"{_table(rows, headings)}\n\n{told}"
 
 
 _SECTIONS: dict[str, tuple[str, Callable[[Path], str]]] = {
