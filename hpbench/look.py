@@ -123,7 +123,7 @@ def drawn(image: Array, faces: Sequence[SeenFace]) -> Array:
             rotation=None if of.rotation is None else of.rotation[0],
             landmarks=None if of.landmarks is None else of.landmarks[0],
             visibility=None if of.visibility is None or of.landmarks is None else of.visibility[0],
-            text="no prediction" if face.failure else "yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*angles) if angles else "",
+            text="no prediction" if face.failure else "yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*(round(a) + 0 for a in angles)) if angles else "",
         )  # fmt: skip
     return picture
 

@@ -215,11 +215,11 @@ def test_text_and_markdown(files: Path) -> None:
 
 def test_score_hints_and_does_not_for_good_ones(files: Path) -> None:
     wrong = command("score", "wrong.csv", "-d", "heads", "--protocol", "heads/pose", "-o", "w", cwd=files)
-    assert "hpbench doctor wrong.csv -d heads tries explanations" in wrong.stderr and wrong.returncode == 0
+    assert "hpbench doctor wrong.csv --protocol heads/pose tries explanations" in wrong.stderr and wrong.returncode == 0
     record = a_record("net", 80.0)
-    assert doctor_hint([record], "p.h5", "aflw2000") == ""
+    assert doctor_hint([record], "p.h5") == ""
     suspected = replace(record, notes=("the angles fit far better: radians? euler_deg is in degrees",))
-    assert "doctor p.h5" in doctor_hint([suspected], "p.h5", "aflw2000")
+    assert "doctor p.h5" in doctor_hint([suspected], "p.h5")
 
 
 def test_bad_input_is_one_sentence(files: Path, tmp_path: Path) -> None:

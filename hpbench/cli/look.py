@@ -57,6 +57,8 @@ def look(
     given = [_box(text) for text in boxes]
     target = out if out is not None or as_json else default_output(path)
     card = None if given else detector_card(detector) if detector else first_ready()
+    if card is not None and not detector:
+        remark(f"faces are found by {card.id} (--detector names another)")
     made = create_model(model, weights=weights, device=device, arguments=read_model_arguments(model_arg))
     looker = Looker(made, card, given)
 

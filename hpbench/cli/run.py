@@ -92,5 +92,5 @@ def run(
     else:
         click.echo(records_text(records, terminal_width()))
     folder = out if out is not None else jobs.default_output(records[0].model.label, dataset, records[0].detector)
-    if hint := doctor_hint(records, str(folder / "predictions.h5"), dataset):
+    if hint := doctor_hint(records, str(folder / "predictions.h5")):
         remark(hint)

@@ -14,11 +14,12 @@ __all__ = ["doctor_hint"]
 _WORSE = 1.1  # times the error of a prediction of zeros
 
 
-def doctor_hint(records: Iterable[Record], predictions: str, dataset: str) -> str:
+def doctor_hint(records: Iterable[Record], predictions: str) -> str:
     """One remark where a note suspects a mistake or a pose is worse than that of no prediction at all; "" otherwise."""
     for record in records:
         if any("? " in note and ": " in note for note in record.notes) or _worse_than_frontal(record):
-            return f"{record.protocol.reference} looks like a mistake: hpbench doctor {predictions} -d {dataset} tries explanations"
+            asked = f"--protocol {record.protocol.id}"
+            return f"{record.protocol.reference} looks like a mistake: hpbench doctor {predictions} {asked} tries explanations"
     return ""
 
 

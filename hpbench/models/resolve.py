@@ -150,12 +150,14 @@ def _of_card(card: ModelCard) -> tuple[Callable[..., Any] | WorkerSpec, ModelCar
 
         return OnnxCardModel, card, ""
     module, _, attribute = card.target.partition(":")
-    return _from_module(module, attribute), card, ""
+    return _from_module(module, attribute, card.folder), card, ""
 
 
-def _from_module(module: str, attribute: str) -> Callable[..., Any]:
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # `python -m` has it, the console script has not
+def _from_module(module: str, attribute: str, beside: Path | None = None) -> Callable[..., Any]:
+    """From what is installed, the working folder (which `python -m` has, the console script has not), or beside a card."""
+    for folder in (os.getcwd(), *([str(beside.resolve())] if beside is not None else [])):
+        if folder not in sys.path:
+            sys.path.append(folder)
     try:
         loaded = importlib.import_module(module)
     except HpbenchError:

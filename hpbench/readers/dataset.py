@@ -128,7 +128,8 @@ class Dataset(abc.ABC):
     def box_set(self, name: str = "") -> str:
         """The name of a box set, checked; the card's default for ""."""
         if name and name not in self.card.boxes:
-            raise InputError(f"dataset {self.card.id!r} has no boxes {name!r}: {did_you_mean(name, self.card.boxes)}")
+            known = did_you_mean(name, self.card.boxes).rstrip(".")
+            raise InputError(f"dataset {self.card.id!r} has no boxes {name!r}: {known}; a detector's are detector:NAME.")
         return name or self.card.default_boxes
 
     def stated_statistics(self, split: str, labels: str = "") -> dict[str, float]:
