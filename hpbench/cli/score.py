@@ -61,5 +61,5 @@ def score(
         print_json([asdict(r) for r in records])
     else:
         click.echo(records_text(records, terminal_width()))
-    if hint := doctor_hint(records, str(predictions))[0]):
+    if hint := doctor_hint(records, str(predictions)):
         remark(hint)
