@@ -112,6 +112,10 @@ class Looker:
         return seen
 
 
+def _told(euler_deg: tuple[float, float, float]) -> str:
+    return "yaw {:d} pitch {:d} roll {:d}".format(*map(round, euler_deg))  # a whole number has no -0
+
+
 def drawn(image: Array, faces: Sequence[SeenFace]) -> Array:
     """A copy of the picture with box, points, axes and angles of each face, the best detection on top."""
     picture = np.ascontiguousarray(image).copy()
@@ -123,7 +127,7 @@ def drawn(image: Array, faces: Sequence[SeenFace]) -> Array:
             rotation=None if of.rotation is None else of.rotation[0],
             landmarks=None if of.landmarks is None else of.landmarks[0],
             visibility=None if of.visibility is None or of.landmarks is None else of.visibility[0],
-            text="no prediction" if face.failure else "yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*(round(a) + 0 for a in angles)) if angles else "",
+            text="no prediction" if face.failure else _told(angles) if angles else "",
         )  # fmt: skip
     return picture
 
