@@ -115,10 +115,9 @@ def _faults(path: Path) -> str:
 
 def _fuzz(path: Path) -> str:
     rows = _read(path)
-    inputs, left, mended = (sum(int(row[name]) for row in rows) for name in ("inputs", "findings_open", "findings_mended"))
-    told = f"{inputs:,} inputs; findings mended meanwhile: {mended:,}, open: {left:,}."
-    headings = {"guided_inputs": "of these guided by coverage", "findings_open": "open", "findings_mended": "mended", "peak_mib": "peak, MiB"}
-    return f"{_table(rows, headings)}\n\n{told}"
+    inputs, still, mended = (sum(int(row[name]) for row in rows) for name in ("inputs", "findings_open", "findings_mended"))
+    told = f"{inputs:,} inputs: {still:,} findings are open, {mended:,} are mended and have become tests."
+    return f"{_table(rows, {'peak_mib': 'peak memory, MiB'})}\n\n{told}"
 
 
 _SECTIONS: dict[str, tuple[str, Callable[[Path], str]]] = {

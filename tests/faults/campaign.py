@@ -27,7 +27,7 @@ __all__ = ["KINDS", "Result", "Scene", "by_kind", "differences", "kill_at_random
 MODELS = Path(__file__).resolve().parent / "models.py"
 FACES = 22  # 5 parts of 4 and one of 2
 _VOLATILE = ("timing", "environment", "git", "date")  # what a record says of the session, not of the result
-_MOST_STARTS = 40
+_MOST_KILLS = 2  # of one run; then it may finish
 _FINISHED = "the run is finished and its shares are gone"  # what a merge says that was killed in its last step
 
 # what a step is a step of, by the file that it changes; the first that fits
@@ -171,11 +171,10 @@ def real_process(command: Sequence[str], **how: object) -> subprocess.Popen[str]
 def kill_at_random(scene: Scene, rounds: int, seed: int, sign: int = signal.SIGKILL) -> tuple[Result, list[str]]:
     """Kill a real process after a random time, again and again, until one comes to its end; the model takes its time.
 
-    The times are drawn from the length of an undisturbed run, so that on average half of a run is left; the seed gives the
-    same times, the machine decides where they fall.
+    The times are drawn from the length of an undisturbed run; the seed gives the same times, the machine decides where they fall.
     """
     rng = np.random.default_rng(seed)
-    slow = ["--model-arg", "delay=0.05"]
+    slow = ["--model-arg", "delay=0.15"]
     out = scene.out("reference of the slow")
     begun = time.perf_counter()
     assert real_process([*scene.command(out, "Steady", *slow)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait() == 0
@@ -184,10 +183,10 @@ def kill_at_random(scene: Scene, rounds: int, seed: int, sign: int = signal.SIGK
     for number in range(rounds):
         out = scene.out("killed")
         kills = 0
-        for _ in range(_MOST_STARTS):
+        while True:
             process = real_process(scene.command(out, "Steady", *slow), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
-                _, told = process.communicate(timeout=float(rng.uniform(0.2, 1.0)) * whole_s if kills < 3 else None)
+                _, told = process.communicate(timeout=float(rng.uniform(0.35, 1.0)) * whole_s if kills < _MOST_KILLS else None)
                 break
             except subprocess.TimeoutExpired:
                 process.send_signal(sign)
