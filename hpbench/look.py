@@ -158,6 +158,8 @@ def _listed(column: Array | None) -> Any:
 
 def is_image(path: Path) -> bool:
     """Whether a file begins like an image that `hpbench.images` decodes, or is called like one; other files may be videos."""
+    if not path.is_file():  # a pipe would keep us waiting
+        raise InputError(f"{path}: is neither a file nor a folder.")
     try:
         with path.open("rb") as file:
             head = file.read(16)

@@ -43,6 +43,8 @@ __all__ = [
 
 PathLike = str | Path
 
+_LONGEST_S = 7 * 24 * 3600  # that a call of the model may be given
+
 
 @dataclass(frozen=True)
 class Options:
@@ -153,8 +155,8 @@ def request_of(source: Dataset, options: Options) -> Request:
     _refuse_before_running(source, protocols if protocol else served, "" if detector else box_set, named=bool(protocol))
     setup = options.setup
     _check_counts(limit=options.limit, batch_size=options.batch_size, workers=setup.workers, max_failures=setup.max_failures)
-    if setup.timeout_s is not None and not 0 < setup.timeout_s < float("inf"):
-        raise InputError(f"--timeout must be a number of seconds above 0, got {setup.timeout_s}.")
+    if setup.timeout_s is not None and not 0 < setup.timeout_s <= _LONGEST_S:
+        raise InputError(f"--timeout must be a number of seconds above 0, {_LONGEST_S} at most, got {setup.timeout_s:g}.")
     ids = _ids_to_predict(source, served, options.limit)
     _refuse_no_images(source, served, ids)
     return Request(source, protocols, served, box_set, extra, ids, options, detector)

@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 from hpbench.conversion import FORMATS, convert, guessed_format
 from hpbench.conversion.images_framework import POINT_IDS
 from hpbench.errors import InputError
+from hpbench.faces import Faces
 from hpbench.geometry.rotations import CONVENTIONS, geodesic_deg, rotation_from_euler
-from hpbench.predictions import Predictions, read_predictions, write_predictions
+from hpbench.predictions import SUFFIXES, Predictions, read_predictions, write_predictions
 
 TURNS, POINTS = some_rotations(4), some_points(4)
 
@@ -369,3 +370,15 @@ def test_every_format_has_a_word_on_it() -> None:
     assert all(f.what and callable(f.read) for f in FORMATS.values())
     with pytest.raises(InputError, match="no such file"):
         guessed_format(Path("nowhere.csv"))
+
+
+def test_what_an_own_file_declares_goes_with_it(tmp_path: Path) -> None:
+    """Predictions with a detector's boxes must not become rankable by conversion."""
+    faces = Faces(["a", "b"], rotation=np.tile(np.eye(3), (2, 1, 1)))
+    write_predictions(tmp_path / "p.h5", Predictions(faces, "detector:rfb320", "net"))
+    for suffix in SUFFIXES:
+        convert(tmp_path / "p.h5", out=tmp_path / f"q{suffix}")
+        got = read_predictions(tmp_path / f"q{suffix}")
+        assert (got.boxes, got.model) == ("detector:rfb320", "net")
+    with pytest.raises(InputError, match="the file says 'detector:rfb320'"):
+        convert(tmp_path / "p.h5", boxes="landmarks")

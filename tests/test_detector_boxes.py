@@ -25,6 +25,7 @@ from hpbench.images import ImageRef
 from hpbench.jobs import default_output
 from hpbench.leaderboard import boards
 from hpbench.predictions import read_predictions
+from hpbench.report.latex import boards_latex
 
 POSE = "heads/pose"
 CARD = CARDS["rfb320"]
@@ -159,6 +160,8 @@ def test_boards_show_detector_boxes_unranked_beside_the_protocols():
     assert [(row.rank, row.record.model.name, row.marks) for row in board.rows] == [
         (1, "a", ()), (2, "b", ()), (None, "a", ("boxes of detector:rfb320",)),
     ]  # fmt: skip
+    latex = boards_latex([board])  # what ends up in papers says it as well
+    assert r"--- & a\textsuperscript{a}" in latex and "a: boxes of detector:rfb320." in latex
 
 
 def test_an_older_one_of_the_same_boxes_is_left_out():

@@ -71,6 +71,8 @@ def model_card_from(path: Path) -> ModelCard:
         raise InputError(f"{path}: parameters = {card.parameters}: a number of parameters is 0 or more.")
     if [bool(card.target), bool(card.onnx), bool(card.worker)].count(True) != 1:
         raise InputError(f"{path}: a model card has either a target (package.module:Class) or an [onnx] table or a [worker] table.")
+    if card.onnx and card.files:
+        raise InputError(f"{path}: the files of an [onnx] table stand there, as file and sha256: leave [files] out.")
     if card.onnx and card.gives:
         raise InputError(f"{path}: 'gives' belongs to code: the outputs of an [onnx] table say it themselves.")
     object.__setattr__(card, "folder", path.parent)

@@ -125,12 +125,19 @@ def convert(
             [i for i in ids if i], **arrays, failure=failure, scheme=foreign.scheme or None,
             convention=foreign.convention or None if "euler_deg" in arrays else None,
         )  # fmt: skip
-        predictions = Predictions(faces, boxes, model)
+        predictions = Predictions(faces, _agreed("boxes", boxes, foreign.boxes, path), _agreed("model", model, foreign.model, path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if out is not None:
         write_predictions(out, predictions)
     return Converted(predictions, name, not source, tuple(told))
+
+
+def _agreed(name: str, given: str, stated: str, path: Path) -> str:
+    """What the user or the file says; what the file says cannot be unsaid."""
+    if given and stated and given != stated:
+        raise InputError(f"{path}: --{name} {given}, but the file says {stated!r}: leave it out.")
+    return given or stated
 
 
 def _check_options(name: str, options: Options) -> None:

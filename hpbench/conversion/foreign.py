@@ -58,6 +58,8 @@ class Foreign:
         Of ``euler_deg``; "" where the file does not say.
     scheme : str
         Landmark scheme; "" where the file does not say.
+    boxes, model : str
+        As an hpbench file declares them; "" elsewhere.
     pixel_origin : int
         1 where the tool counts pixels from 1.
     told : tuple of str
@@ -70,6 +72,8 @@ class Foreign:
     scores: list[float] = field(default_factory=list)
     convention: str = ""
     scheme: str = ""
+    boxes: str = ""
+    model: str = ""
     pixel_origin: int = 0
     told: tuple[str, ...] = ()
 

@@ -130,9 +130,13 @@ def read_pts_folder(path: Path, options: Options) -> Foreign:
 
 def read_own(path: Path, options: Options) -> Foreign:
     """A prediction file of hpbench."""
-    faces = read_predictions(path).faces
+    predictions = read_predictions(path)
+    faces = predictions.faces
     columns = ("euler_deg" if faces.euler_deg is not None else "rotation", "landmarks", "visibility")
     arrays = {name: getattr(faces, name) for name in columns if getattr(faces, name) is not None}
     failure = [] if faces.failure is None else [str(f) for f in faces.failure]
     names = [str(i) for i in faces.sample_id]  # type: ignore[union-attr]
-    return Foreign(names, arrays, failure, convention=faces.convention or "", scheme=faces.scheme or "")
+    return Foreign(
+        names, arrays, failure, convention=faces.convention or "", scheme=faces.scheme or "",
+        boxes=predictions.boxes, model=predictions.model,
+    )  # fmt: skip

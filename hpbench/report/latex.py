@@ -44,6 +44,7 @@ def _table(board: Board, intervals: bool) -> str:
         if not ranked:
             values = {line.entries[metric].row.value for line in published if metric in line.entries}
         best[metric] = sorted(values, reverse=parse_metric(metric).family.higher_is_better)[:2]
+    letters = _letters(board)
     left = len(board.published) - len(published)
     told = [f"% {' '.join(board.protocol.reference.split())}"]
     if left:
@@ -58,11 +59,12 @@ def _table(board: Board, intervals: bool) -> str:
         r"\toprule",
         " & ".join(["", "model", *(latex_text(heading) for heading in headings)]) + r" \\",
         *([r"\midrule"] if board.rows else []),
-        *(_measured(row, metrics, best, intervals) for row in board.rows),
+        *(_measured(row, metrics, best, intervals, letters.get(id(row), (row, ""))[1]) for row in board.rows),
         *([r"\midrule"] if published else []),
         *(_published(line, metrics, {} if ranked else best) for line in published),
         r"\bottomrule",
         r"\end{tabular}",
+        *(rf"\\{{\footnotesize {latex_text(note)}}}" for note in _notes(board)),
         r"\end{table}",
     ]
     return "\n".join([*told, *lines])
@@ -77,8 +79,19 @@ def _caption(board: Board, shared: str, intervals: bool) -> str:
     return "; ".join(told) + "."
 
 
-def _measured(row: Row, metrics: Sequence[str], best: Mapping[str, list[float]], intervals: bool) -> str:
-    cells = [str(row.rank) if row.rank is not None else latex_text(NO_VALUE), latex_text(row.title)]
+def _notes(board: Board) -> list[str]:
+    """What a reader must know of a row: why it has no rank, landmarks that were mapped; a letter leads from the row to it."""
+    return [f"{letter}: {'; '.join(row.marks)}." for row, letter in _letters(board).values()]
+
+
+def _letters(board: Board) -> dict[int, tuple[Row, str]]:
+    marked = [row for row in board.rows if row.marks]
+    return {id(row): (row, chr(ord("a") + i) if i < 26 else str(i + 1)) for i, row in enumerate(marked)}
+
+
+def _measured(row: Row, metrics: Sequence[str], best: Mapping[str, list[float]], intervals: bool, letter: str) -> str:
+    title = latex_text(row.title) + (rf"\textsuperscript{{{letter}}}" if letter else "")
+    cells = [str(row.rank) if row.rank is not None else latex_text(NO_VALUE), title]
     for i, metric in enumerate(metrics):
         score = find_score(row.record, metric)
         text = number_text(score.value if score else None, score.unit if score else "%")
