@@ -205,21 +205,22 @@ def merge(
         for part in range(len(parts)):
             _take(parts, part, *shares[part % count + 1])
         records = finish(plan, parts, None, device=first.device, remark=remark)
-        for folder, _ in shares.values():
-            if folder.resolve().parent == (out / SHARDS).resolve():
-                _forget(folder)
-        with suppress(OSError):  # not empty: shares of another run
-            (out / SHARDS).rmdir()
+        _forget(out / SHARDS, [folder for folder, _ in shares.values()])
     return records
 
 
-def _forget(folder: Path) -> None:
-    """Remove a share whose run is scored; renamed first, so that a kill leaves no half of one."""
-    gone = folder.with_name(f".{folder.name}.done")
-    with suppress(OSError):
-        shutil.rmtree(gone, ignore_errors=True)
-        folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+def _forget(place: Path, shares: Sequence[Path]) -> None:
+    """Remove those of a finished run's shares that lie in its own folder; renamed first, so that a kill leaves none or all."""
+    ours = [folder for folder in shares if folder.resolve().parent == place.resolve()]
+    if not ours:
+        return
+    alone = {path.name for path in place.iterdir()} <= {folder.name for folder in ours}  # else shares of another run are there as well
+    for folder in [place] if alone else ours:
+        gone = folder.with_name(f".{folder.name}.done")
+        with suppress(OSError):
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 def _take(parts: Parts, part: int, folder: Path, job: Job) -> None:
@@ -243,6 +244,8 @@ def _shares(folders: Sequence[Path]) -> dict[int, tuple[Path, Job]]:
         below = (*given.glob(f"[!.]*/{JOB}"), *given.glob(f"{SHARDS}/[!.]*/{JOB}"))
         places = [given] if (given / JOB).is_file() else sorted(path.parent for path in below)
         if not places:
+            if (given / "predictions.h5").is_file():
+                shutil.rmtree(given / f".{SHARDS}.done", ignore_errors=True)  # of a merge that was killed when it was done
             finished = f"the run is finished and its shares are gone: {given / 'predictions.h5'}"
             raise InputError(
                 f"{given}: there is no share of a run in it (no {JOB}): "

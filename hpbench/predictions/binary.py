@@ -12,6 +12,7 @@ import numpy as np
 from ..atomic import atomic_path
 from ..errors import InputError
 from ..untrusted import has_sound_heaps, is_bomb, read_npz_arrays
+from .created import created_h5
 from .schema import TEXT_COLUMNS, first_line
 
 __all__ = ["fixed_width", "read_h5", "read_npz", "write_declarations", "write_h5", "write_npz"]
@@ -68,9 +69,7 @@ def _check_storage(file: Any, path: Path) -> None:
 
 
 def write_h5(path: Path, columns: dict[str, Any], declarations: dict[str, str]) -> None:
-    import h5py
-
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with created_h5(path) as file:
         for name, value in columns.items():
             if name in TEXT_COLUMNS:
                 value = fixed_width([str(v) for v in value])

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import atomic_path
 from ..errors import InputError
 from .binary import fixed_width, write_declarations
+from .created import created_h5
 from .formats import read_predictions
 from .schema import COLUMNS, TEXT_COLUMNS, columns_of
 
@@ -59,7 +59,7 @@ def join_predictions(file: Path, parts: Sequence[Path], *, boxes: str, model: st
                 raise InputError(f"{path}: {name} {declarations[name]} and not {declared[name]}: model {model} is not consistent.")
     if {"rotation", "euler_deg"} <= wanted.keys():
         raise InputError(f"{file}: some parts hold matrices and some Euler angles: model {model} is not consistent.")
-    with atomic_path(file) as temporary, h5py.File(temporary, "w", track_order=True) as output:
+    with created_h5(file) as output:
         for name in COLUMNS:
             if name not in wanted:
                 continue
