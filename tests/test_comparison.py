@@ -163,7 +163,7 @@ def test_places(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such record, folder or model that comes with records: did you mean 'mnn'"):
         pairs_of(path, "mmn")
     with pytest.raises(InputError, match="comes without records"):
-        pairs_of(path, "fsanet")
+        pairs_of(path, "hopenet")
     with pytest.raises(InputError, match="there is no record below this folder"):
         (tmp_path / "empty").mkdir()
         pairs_of(path, tmp_path / "empty")
