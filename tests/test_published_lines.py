@@ -148,7 +148,8 @@ def test_latex_marks_the_best_of_what_is_ranked(everything: list[Board]) -> None
     assert alone.count(r"\textbf") >= 1
     assert boards_text([named(everything, "cofw/visibility")], "latex").count("\n") == 3  # nothing comparable: comments alone
     unranked, _ = boards([a_record("a", 1.0, partial=True)])
-    assert r"--- & a & 1.00" in boards_text(unranked, "latex")
+    text = boards_text(unranked, "latex")
+    assert r"--- & a\textsuperscript{a} & 1.00" in text and r"a: partial.}" in text
 
 
 def test_latex_text_is_no_command() -> None:
