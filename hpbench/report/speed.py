@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from ..catalog import model_cards
-from ..speed import STAGES, Run, SpeedRecord, Timed, times_faster
+from ..pipeline import StageSeconds
+from ..speed import STAGES, EndToEnd, Pipeline, Run, SpeedRecord, Timed, times_faster
 from .cells import NO_VALUE, count_text, escape, first_that_fits, percent_text
 
-__all__ = ["STAGE_TITLES", "by_hardware", "speed_markdown", "speed_record_text", "title_of"]
+__all__ = ["STAGE_TITLES", "by_hardware", "pipeline_text", "speed_markdown", "speed_record_text", "title_of"]
 
 STAGE_TITLES: Mapping[str, str] = {"alone": "alone", "with_crop": "with crop", "end_to_end": "end to end"}
 
@@ -30,7 +31,44 @@ def speed_record_text(record: SpeedRecord, width: int) -> str:
     ).lstrip("\n")
     head = [f"{record.model.label} on {record.hardware}", _facts(record)]
     memory = [f"peak memory with {_threads(run)}: {_memory(run)}" for run in record.runs]
-    lines = [*head, "", table, "", *memory, *_load(record), *record.remarks]
+    return _wrapped([*head, "", table, "", *memory, *_precision(record), *_load(record), *record.remarks], table, width)
+
+
+def pipeline_text(found: Pipeline, width: int) -> str:
+    """Runs against the bare model: a line each, and where their time went."""
+    import tabulate
+
+    runs = [(threads, run) for threads, of in found.runs.items() for run in of]
+    headings = ["threads", "workers", "batch", "decoding", "bare ms", "run ms", "ratio", "busy", *StageSeconds().as_dict()]
+    rows = [
+        [
+            str(threads), str(run.workers), str(run.batch_size), "reduced" if run.reduced else "full", _short(run.bare_ms),
+            _short(run.whole_ms), f"{run.ratio:.3f}", percent_text(run.busy(threads)), *_shares(run),
+        ]
+        for threads, run in runs
+    ]  # fmt: skip
+    table = first_that_fits(
+        (
+            lambda: "\n" + tabulate.tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=["right"] * len(headings)),
+            lambda: "\n" + "\n".join("; ".join(f"{h} {x}" for h, x in zip(headings, row, strict=True)) for row in rows),
+        ),
+        width,
+    ).lstrip("\n")
+    rounds = min(run.rounds for _, run in runs)
+    below = [
+        "bare: the model's predict on decoded images, cutting out included; run: image files to the last part on the disk; both a face, "
+        f"the best of {rounds} rounds in turns. busy: the processors at work during the run; at 100 % nothing is left that could overlap.",
+        "read, decode, prepare (cutting out): work of the threads ahead of the model, all together; wait (no face was ready), model, write "
+        "(standing still for the disk): the time of the run itself. All as shares of the run's time.",
+    ]
+    return _wrapped([f"{found.model} on {found.hardware}; {found.faces}", "", table, "", *below], table, width)
+
+
+def _shares(run: EndToEnd) -> list[str]:
+    return [percent_text(ms / run.whole_ms) for ms in run.stages_ms.values()]
+
+
+def _wrapped(lines: Sequence[str], table: str, width: int) -> str:
     return "\n".join(textwrap.fill(x, max(40, width), subsequent_indent="  ", break_on_hyphens=False) if x != table else x for x in lines)
 
 
@@ -111,7 +149,18 @@ def _below(record: SpeedRecord) -> list[str]:
     libraries = record.environment.get("libraries")
     named = [f"{k} {v}" for k, v in sorted(libraries.items())] if isinstance(libraries, dict) else []
     versions = ", ".join([f"Python {record.environment.get('python', '?')}", *named])
-    return [f"{title_of(record)}: {'; '.join([_facts(record), f'{versions}; {record.date[:10]}', *_load(record), *record.remarks])}."]
+    more = [*_precision(record), *_load(record), *record.remarks]
+    return [f"{title_of(record)}: {'; '.join([_facts(record), f'{versions}; {record.date[:10]}', *more])}."]
+
+
+def _precision(record: SpeedRecord) -> list[str]:
+    """What the precision that was asked for changes."""
+    if (found := record.precision) is None:
+        return []
+    spreads = {"rotation {} deg": found.rotation_deg, "landmarks {} px": found.landmarks_px, "visibility {}": found.visibility}
+    told = [text.format(" / ".join(f"{v:.2g}" for v in spread)) for text, spread in spreads.items() if spread is not None]
+    one = f", {found.n_one} more have only one of the two answers" if found.n_one else ""
+    return [f"against its own precision, median / 95 % / largest over {found.n} faces{one}: {', '.join(told) or 'nothing to compare'}"]
 
 
 def _facts(record: SpeedRecord) -> str:

@@ -11,16 +11,16 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..checked import build
 from ..errors import InputError, MissingDataError
 from ..provenance import fresh_facts
 from ..records import ModelFacts
 from .machine import usable_cpus
-from .record import SCHEMA, Faces, Run, SpeedRecord
+from .record import SCHEMA, EndToEnd, Faces, PrecisionDifference, Run, SpeedRecord, hardware_text
 
-__all__ = ["BATCHES", "bench", "default_threads"]
+__all__ = ["BATCHES", "Pipeline", "bench", "bench_pipeline", "default_threads"]
 
 BATCHES = (1, 8, 16, 32)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -44,7 +44,7 @@ def bench(
     model_args: Mapping[str, Any] | None = None,
     device: str = "auto",
     threads: Sequence[int] = (),
-    batches: Sequence[int] = BATCHES,
+    batches: Sequence[int] = (),
     faces: int = 128,
     seconds: float = 1.0,
     remark: Remark = lambda _: None,
@@ -62,7 +62,7 @@ def bench(
     threads : sequence of int
         Each is measured in a process of its own; `default_threads` if left out.
     batches : sequence of int
-        Faces a call; one face is always measured.
+        Faces a call; `BATCHES` if left out.  One face is always measured.
     seconds : float
         For which each call is repeated, after warming up.
 
@@ -72,12 +72,11 @@ def bench(
         As the model or the data raise them, and where a measuring process dies.
     """
     chosen = tuple(threads) or default_threads()
+    batches = tuple(batches) or BATCHES
     _check(chosen, batches, faces, seconds)
-    request = {
-        "model": model, "dataset": dataset, "data": [str(path) for path in data], "boxes": boxes,
-        "weights": str(weights) if weights is not None else None, "arguments": dict(model_args or {}), "device": device,
-        "batches": sorted({1, *batches}), "faces": faces, "seconds": seconds,
-    }  # fmt: skip
+    request = _request(
+        model, dataset, data, boxes, weights, model_args, device, batches=sorted({1, *batches}), faces=faces, seconds=seconds
+    )
     remark(f"{model}: looking at it")
     about = _measured({**request, "what": "count", "threads": usable_cpus()}, model)
     runs, last = [], {}
@@ -91,8 +90,79 @@ def bench(
     return SpeedRecord(
         schema=SCHEMA, model=facts, device=last["device"], faces=build(Faces, about["faces"], "faces"), seconds=seconds,
         parameters=about["parameters"], macs=about["macs"], counted=about["how"], runs=tuple(runs),
-        clock=f"time.perf_counter, {clock.resolution:g} s", environment=last["environment"], **origin,
+        clock=f"time.perf_counter, {clock.resolution:g} s", environment=last["environment"],
+        precision=build(PrecisionDifference, about["precision"], "precision") if about["precision"] else None, **origin,
     )  # fmt: skip
+
+
+class Pipeline(NamedTuple):
+    """Runs of a model against the bare model.
+
+    Attributes
+    ----------
+    model : str
+        As it was asked for.
+    hardware : str
+    faces : str
+        What they are of, in words.
+    runs : dict of int to list of EndToEnd
+        By the number of threads, which is that of the processors the process was held to.
+    """
+
+    model: str
+    hardware: str
+    faces: str
+    runs: dict[int, list[EndToEnd]]
+
+
+def bench_pipeline(
+    model: str,
+    *,
+    dataset: str = "heads",
+    data: Sequence[Path] = (),
+    boxes: str = "",
+    weights: Path | None = None,
+    model_args: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    threads: Sequence[int] = (),
+    batches: Sequence[int] = (),
+    faces: int = 128,
+    seconds: float = 1.0,
+    remark: Remark = lambda _: None,
+) -> Pipeline:
+    """What a run of a model costs beside the bare model, and the share of each stage; parameters and errors as in `bench`.
+
+    Parameters
+    ----------
+    threads : sequence of int
+        Each is measured in a process of its own; all processors if left out.
+    batches : sequence of int
+        Faces a call; the model's own number if left out.
+    """
+    chosen = tuple(threads) or (usable_cpus(),)
+    _check(chosen, batches, faces, seconds)
+    request = _request(model, dataset, data, boxes, weights, model_args, device, batches=sorted({*batches}), faces=faces, seconds=seconds)
+    runs, last = {}, {}
+    for count in dict.fromkeys(chosen):
+        remark(f"{model}: runs with {count} thread{'s' * (count > 1)}")
+        last = _measured({**request, "what": "pipeline", "threads": count}, model)
+        runs[count] = [build(EndToEnd, run, "run") for run in last["runs"]]
+    where = last["device"]
+    return Pipeline(
+        model, ", ".join([f"device {where or 'not stated'}", hardware_text(last["environment"], where)]),
+        f"{next(iter(runs.values()))[0].faces} faces of {dataset}", runs,
+    )  # fmt: skip
+
+
+def _request(
+    model: str, dataset: str, data: Sequence[Path], boxes: str, weights: Path | None, model_args: Mapping[str, Any] | None, device: str,
+    **more: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """What a measuring process is told, as JSON values."""
+    return {
+        "model": model, "dataset": dataset, "data": [str(path) for path in data], "boxes": boxes,
+        "weights": str(weights) if weights is not None else None, "arguments": dict(model_args or {}), "device": device, **more,
+    }  # fmt: skip
 
 
 def _check(threads: Sequence[int], batches: Sequence[int], faces: int, seconds: float) -> None:

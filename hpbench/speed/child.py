@@ -25,11 +25,11 @@ _COUNTED_FACES = 4  # in one call: files that prescribe a batch size fill their 
 
 
 def main(request_path: str, answer_path: str) -> None:
-    """Do what the request says; the answer is a run, a count, or the error."""
+    """Do what the request says; the answer is a run, a count, runs against the bare model, or the error."""
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
     try:
         with redirect_stdout(sys.stderr):  # a model may print
-            answer = _counts(request) if request["what"] == "count" else _times(request)
+            answer = {"count": _counts, "times": _times, "pipeline": _pipeline}[request["what"]](request)
     except HpbenchError as error:
         answer = {"error": str(error), "missing": isinstance(error, MissingDataError)}
     Path(answer_path).write_text(json.dumps(answer, allow_nan=False), encoding="utf-8")
@@ -38,6 +38,7 @@ def main(request_path: str, answer_path: str) -> None:
 def _counts(request: Mapping[str, Any]) -> dict[str, Any]:
     """Who the model is, whether it works at all, and what it multiplies; times do not matter here."""
     from .counting import counted, watched_sessions
+    from .precision import precision_difference
     from .stages import as_sentence, first_answers
 
     pictures = _pictures(request)
@@ -55,12 +56,15 @@ def _counts(request: Mapping[str, Any]) -> dict[str, Any]:
             raise as_sentence(model.name, error) from None
     facts = {"name": model.name, "version": str(model.version), "weights_sha256": model.weights_sha256}
     facts["trained_on"] = list(model.trained_on)
-    return {"model": facts, "batch_size": model.batch_size, "faces": asdict(faces), **count._asdict()}
+    found = precision_difference(model, reference, pictures) if (reference := _in_full_precision(request)) is not None else None
+    return {
+        "model": facts, "batch_size": model.batch_size, "faces": asdict(faces), **count._asdict(),
+        "precision": asdict(found) if found is not None else None,
+    }  # fmt: skip
 
 
 def _times(request: Mapping[str, Any]) -> dict[str, Any]:
     """A run, and on what."""
-    from ..provenance import environment
     from .stages import alone, as_sentence, end_to_end, with_crop
 
     threads, seconds, batches = request["threads"], request["seconds"], request["batches"]
@@ -87,18 +91,55 @@ def _times(request: Mapping[str, Any]) -> dict[str, Any]:
         memory_1_mib=_growth(before, memory_1), memory_mib=_growth(before, machine.peak_memory_mib()),
         gpu_memory_mib=machine.gpu_memory_mib(), load_average=load, others_cpus=others(), cpu_mhz=machine.cpu_mhz(),
     )  # fmt: skip
+    return {"run": asdict(run), **_where(model)}
+
+
+def _pipeline(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs against the bare model, and on what."""
+    from .stages import as_sentence
+    from .through import end_to_end_against_bare, ways_of
+
+    threads = request["threads"]
+    machine.hold_to(threads)
+    _tell_opencv(threads)
+    pictures = _pictures(request)
+    model = _model(request, threads)
+    try:
+        runs = [
+            run
+            for batch in request["batches"] or [model.batch_size]
+            for run in end_to_end_against_bare(
+                model, pictures.samples, ways_of(model), boxes=pictures.boxes, batch_size=batch, seconds=request["seconds"]
+            )
+        ]
+    except Exception as error:  # anything that a model may raise
+        raise as_sentence(model.name, error) from None
+    return {"runs": [asdict(run) for run in runs], **_where(model)}
+
+
+def _where(model: Any) -> dict[str, Any]:
+    """The device that a model says it runs on, and the machine."""
+    from ..provenance import environment
+
     about = environment()
     device = str(model.device or "")
     if device.startswith("cuda") and "gpu" not in about and (name := machine.gpu_name()):
         about = {**about, "gpu": name}
-    return {"run": asdict(run), "device": device, "environment": about}
+    return {"device": device, "environment": about}
 
 
 def _pictures(request: Mapping[str, Any]) -> Any:
     from ..readers import load
     from .stages import pictures_of
 
-    return pictures_of(load(request["dataset"], request["data"]), request["faces"], request["boxes"], max(request["batches"]))
+    decoded = max([1, *request["batches"]])
+    return pictures_of(load(request["dataset"], request["data"]), request["faces"], request["boxes"], decoded)
+
+
+def _in_full_precision(request: Mapping[str, Any]) -> Any:
+    """The model without the argument ``precision``; None where it was not given one."""
+    arguments = {name: value for name, value in request["arguments"].items() if name != "precision"}
+    return _model({**request, "arguments": arguments}, 1) if arguments != request["arguments"] else None
 
 
 def _model(request: Mapping[str, Any], threads: int) -> Any:

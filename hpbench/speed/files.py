@@ -12,7 +12,7 @@ from ..atomic import write_atomic
 from ..catalog import catalog_roots
 from ..checked import build
 from ..errors import InputError
-from .record import SCHEMA, STAGES, Run, SpeedRecord, Timed
+from .record import SCHEMA, STAGES, PrecisionDifference, Run, SpeedRecord, Timed
 
 __all__ = ["PATTERN", "check_target", "collect_speeds", "read_speed", "speeds_beside", "write_speed"]
 
@@ -102,6 +102,8 @@ def _check(record: SpeedRecord, path: Path) -> None:
             wrong.append(f"{path}: {name} = {str(value)[:20]} cannot be.")
     if not all(text.isprintable() for text in (record.hardware, record.faces.dataset, record.clock, record.counted)):
         wrong.append(f"{path}: the machine, the faces and the clock must be named in printable text.")
+    if (found := record.precision) is not None and not _possible_difference(found):
+        wrong.append(f"{path}: precision: counts and differences (median, 95th percentile, largest) must be in order and not below 0.")
     for number, run in enumerate(record.runs):
         wrong += [f"{path}: runs, entry {number}: {text}" for text in _impossible(run)]
     if wrong:
@@ -118,6 +120,11 @@ def _impossible(run: Run) -> list[str]:
     if not run.with_crop:
         found.append("with_crop holds no times.")
     return found
+
+
+def _possible_difference(found: PrecisionDifference) -> bool:
+    spreads = [s for s in (found.rotation_deg, found.landmarks_px, found.visibility) if s is not None]
+    return min(found.n, found.n_one) >= 0 and all(0 <= s[0] <= s[1] <= s[2] < _MOST for s in spreads)
 
 
 def _impossible_times(timed: Timed) -> str:

@@ -14,7 +14,9 @@ from typing import Any
 from ..errors import InputError
 from ..records import ModelFacts
 
-__all__ = ["SCHEMA", "STAGES", "Faces", "Run", "SpeedRecord", "Timed", "hardware_text", "times_faster"]
+__all__ = [
+    "SCHEMA", "STAGES", "EndToEnd", "Faces", "PrecisionDifference", "Run", "SpeedRecord", "Timed", "hardware_text", "times_faster",
+]  # fmt: skip
 
 SCHEMA = 1
 STAGES = ("alone", "with_crop", "end_to_end")
@@ -110,6 +112,47 @@ class Run:
 
 
 @dataclass(frozen=True)
+class EndToEnd:
+    """A run of a model against the bare model, in milliseconds a face; see `hpbench.speed.through`.
+
+    Attributes
+    ----------
+    workers : int
+        Threads that read, decode and cut out.
+    reduced : bool
+        Large JPEGs were decoded smaller.
+    batch_size, faces : int
+    rounds : int
+        Of which the quickest counts, of the run and of the bare model each.
+    bare_ms, bare_processor_ms : float
+        On the clock, and of all processors together.
+    whole_ms, whole_processor_ms : float
+    stages_ms : mapping of str to float
+        `hpbench.pipeline.StageSeconds` of the quickest run.
+    """
+
+    workers: int
+    reduced: bool
+    batch_size: int
+    faces: int
+    rounds: int
+    bare_ms: float
+    bare_processor_ms: float
+    whole_ms: float
+    whole_processor_ms: float
+    stages_ms: dict[str, float]
+
+    @property
+    def ratio(self) -> float:
+        """Bare model over the run: 1 where the run costs what its model costs."""
+        return self.bare_ms / self.whole_ms
+
+    def busy(self, processors: int) -> float:
+        """Share of so many processors that the run kept at work: at 1, nothing is left that could overlap."""
+        return self.whole_processor_ms / (processors * self.whole_ms)
+
+
+@dataclass(frozen=True)
 class Faces:
     """The faces that a model was timed on; `n_failed` had no prediction, and cost what finding that out costs."""
 
@@ -119,6 +162,28 @@ class Faces:
     n_failed: int
     median_width_px: float
     median_height_px: float
+
+
+@dataclass(frozen=True)
+class PrecisionDifference:
+    """By how much a model's answers at a precision that was asked for (``precision=bf16``) differ from those at its own.
+
+    Attributes
+    ----------
+    n : int
+        Faces that both have answered.
+    n_one : int
+        Faces that only one of the two has answered.
+    rotation_deg, landmarks_px, visibility : (median, 95th percentile, largest) or None
+        Of the angle between the rotations, a face each; of the distance between landmarks and of the difference of visibility, a point
+        each.  None where the model does not predict them.
+    """
+
+    n: int
+    n_one: int
+    rotation_deg: tuple[float, float, float] | None
+    landmarks_px: tuple[float, float, float] | None
+    visibility: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True)
@@ -140,6 +205,8 @@ class SpeedRecord:
     clock : str
     environment : mapping
         `hpbench.provenance.environment` of the measuring process.
+    precision : PrecisionDifference or None
+        Where the model was given an argument of that name.
     """
 
     schema: int
@@ -154,6 +221,7 @@ class SpeedRecord:
     runs: tuple[Run, ...]
     clock: str
     environment: dict[str, Any] = field(default_factory=dict)
+    precision: PrecisionDifference | None = None
     git: dict[str, Any] | None = None
     date: str = ""
 
