@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from .batch_size import choose_batch_size
 from .catalog import Protocol, protocol_named
 from .closing import finish
 from .errors import InputError
 from .locked import locked
 from .models.interface import Model
 from .models.resolve import create_model
-from .parts import Parts, Shard
+from .parts import Parts, Shard, begun_batch_size
 from .pipeline import default_workers, usable_cores
 from .planning import (
     Options,
@@ -53,7 +54,7 @@ def run(
     model_args: Mapping[str, Any] | None = None,
     out: PathLike | None = None,
     device: str = "auto",
-    batch_size: int | None = None,
+    batch_size: int | Literal["auto"] | None = None,
     workers: int | None = None,
     reduced: bool = False,
     timeout_s: float | None = None,
@@ -87,8 +88,10 @@ def run(
         Passed to the model where it takes them.
     out : path, optional
         Output folder; default ``hpbench-out/<model>/<dataset>``, with ``-detector-<name>`` behind it where a detector gives the boxes.
-    batch_size, workers : int, optional
-        Faces per call; threads that decode.
+    batch_size : int or "auto", optional
+        Faces per call; the model's own number if left out.  ``auto`` tries what this device likes: not for runs that are spread.
+    workers : int, optional
+        Threads that decode.
     reduced : bool
         Decode large JPEGs smaller where the model sees the face smaller anyway: quicker, and part of the model's label.
     timeout_s : float, optional
@@ -123,7 +126,7 @@ def run(
         weights=Path(weights) if weights is not None else None,
         model_args=dict(model_args or {}),
         out=Path(out) if out is not None else None,
-        batch_size=batch_size,
+        batch_size=None if batch_size == "auto" else batch_size,
         limit=limit,
         mix_schemes=mix_schemes,
         metrics=tuple([metrics] if isinstance(metrics, str) else metrics),
@@ -132,6 +135,8 @@ def run(
     )
     if cluster is not None and not (isinstance(model, str) and isinstance(dataset, str)):
         raise InputError("a run on a Ray cluster takes model and dataset by their names: the nodes make them anew.")
+    if batch_size == "auto" and (shard is not None or ranks is not None or cluster is not None):
+        raise InputError("--batch-size auto is for one process: a run that is spread has the same batches everywhere, so give a number.")
     source = dataset if isinstance(dataset, Dataset) else load(dataset, data)
     request = request_of(source, options)
     made = model if isinstance(model, Model) else create_model(
@@ -157,6 +162,11 @@ def run(
     with locked(plan.folder, "a run"):
         keep_larger(plan.file, len(request.ids), limit)
         remark_missing(source, request.served, request.ids, remark)
+        if batch_size == "auto":
+            size = begun_batch_size(plan.file) or choose_batch_size(
+                made, request.samples_of(request.ids), detected=detected, timeout_s=timeout_s, remark=remark
+            )
+            plan = replace(plan, batch_size=size)
         parts = Parts(plan.file, request.ids, plan.batch_size)
         parts.claim(plan.settings)
         if cluster is not None:

@@ -21,7 +21,7 @@ from .errors import InputError
 from .faces import Faces
 from .predictions import Predictions, join_predictions, read_predictions, write_predictions
 
-__all__ = ["FOLDER", "Parts", "Shard", "difference", "forget_parts", "parse_shard"]
+__all__ = ["FOLDER", "Parts", "Shard", "begun_batch_size", "difference", "forget_parts", "parse_shard"]
 
 FOLDER = "predictions.parts"  # of an unfinished run, beside the file it will become
 MANIFEST = "run.json"  # what makes the run this run
@@ -158,6 +158,16 @@ class Parts:
         beside = (path for path in self.file.parent.glob(".*.tmp") if ours.fullmatch(path.name))
         for path in (*self.folder.glob(".*.tmp"), *self.folder.glob(".part-*.h5"), *beside):
             path.unlink(missing_ok=True)
+
+
+def begun_batch_size(file: Path) -> int | None:
+    """Faces a call of the unfinished run whose parts lie beside a prediction file; None where there is none, or it cannot be told."""
+    folder = file.with_name(FOLDER)
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["batch_size"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return found if type(found) is int and found > 0 and any(folder.glob("part-*.h5")) else None
 
 
 def difference(present: str, wanted: str) -> str:

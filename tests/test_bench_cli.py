@@ -55,6 +55,16 @@ class Blind(hpbench.Model):
         return hpbench.Faces(euler_deg=np.full((len(images), 3), np.nan), convention="300w-lp", failure=["no face found"] * len(images))
 
 
+class Rounded(hpbench.Model):
+    """In half precision, one degree off in yaw."""
+
+    def __init__(self, precision="fp32"):
+        self.yaw_deg = 0.0 if precision == "fp32" else 1.0
+
+    def predict(self, images, boxes):
+        return hpbench.Faces(euler_deg=np.tile([self.yaw_deg, 0, 0], (len(images), 1)), convention="300w-lp")
+
+
 class Dying(hpbench.Model):
     def predict(self, images, boxes):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -136,3 +146,40 @@ def test_wrong_options_are_told_before_anything_is_measured(folder: Path, option
     (folder / "models.json").write_text("{}")
     done = bench("frontal", *options, cwd=folder)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr and "looking at it" not in done.stderr
+
+
+def test_a_whole_run_is_set_against_the_bare_model(folder: Path) -> None:
+    quick = ("--pipeline", "--seconds", "0.01", "--faces", "3", "--threads", "1")
+    done = bench("models.py:Telling", *quick, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["hardware"].startswith("device omp 1, opencv 1, cpus 1, argument 1") and found["faces"] == "3 faces of heads"
+    runs = found["runs"]["1"]
+    assert {(run["reduced"], run["batch_size"], run["faces"]) for run in runs} == {(False, 16, 3)}  # it does not say what size it sees
+    for run in runs:
+        stages = run["stages_ms"]
+        assert list(stages) == ["read", "decode", "prepare", "wait", "model", "write"] and min(stages.values()) >= 0
+        assert 0 < stages["wait"] + stages["model"] + stages["write"] <= run["whole_ms"] and run["rounds"] >= 3
+    done = bench("models.py:Telling", *quick, "--batch", "1,2", cwd=folder)
+    assert done.returncode == 0 and "ratio" in done.stdout and "prepare" in done.stdout, done.stderr
+    assert [line.split()[2] for line in done.stdout.splitlines() if line.strip().startswith("1 ")] == ["1"] * len(runs) + ["2"] * len(runs)
+
+
+def test_a_run_of_a_model_that_fails_is_one_sentence(folder: Path) -> None:
+    quick = ("--pipeline", "--seconds", "0.01", "--faces", "3", "--threads", "1")
+    done = bench("models.py:Blind", *quick, cwd=folder)
+    assert done.returncode == 2 and "nothing to time" in done.stderr and "Traceback" not in done.stderr
+    done = bench("models.py:Telling", *quick, "-o", "speed.json", cwd=folder)
+    assert done.returncode == 2 and "-o keeps a speed record" in done.stderr
+
+
+def test_half_precision_is_compared_with_the_model_s_own(folder: Path) -> None:
+    done = bench("models.py:Rounded", *QUICK, "--model-arg", "precision=bf16", "-o", "rounded/speed.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = read_speed(folder / "rounded" / "speed.json").precision
+    assert found is not None and (found.n, found.n_one) == (3, 0) and found.landmarks_px is None and found.visibility is None
+    assert found.rotation_deg == pytest.approx((1.0, 1.0, 1.0))
+    told = " ".join(done.stdout.split())
+    assert "against its own precision, median / 95 % / largest over 3 faces: rotation 1 / 1 / 1 deg" in told
+    done = bench("models.py:Rounded", *QUICK, "--json", cwd=folder)
+    assert json.loads(done.stdout)["precision"] is None

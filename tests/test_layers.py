@@ -45,6 +45,7 @@ LAYERS = [
     "detectors",  # pictures -> face boxes
     "deadline",  # a call that must come back in time
     "batches",  # one batch through a model
+    "batch_size",  # how many faces that is
     "pipeline",  # images on their way to a model
     "parts",  # predictions on disk while a run is under way
     "predict",  # a model over a dataset

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engine_models import samples_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_records import a_record
@@ -17,13 +18,17 @@ from made_speeds import MACHINE, a_run, a_speed, a_time, kept
 
 from hpbench.beside import FoundRecord
 from hpbench.errors import InputError
+from hpbench.faces import Faces
 from hpbench.leaderboard import boards
+from hpbench.models.interface import Array, Model
 from hpbench.records import ModelFacts
 from hpbench.report.figures.speeds import speed_figure
 from hpbench.report.folder import report_of
-from hpbench.report.speed import speed_markdown, speed_record_text
+from hpbench.report.speed import pipeline_text, speed_markdown, speed_record_text
 from hpbench.report.tables import boards_text
-from hpbench.speed import collect_speeds, read_speed, speeds_beside, times_faster, write_speed
+from hpbench.speed import EndToEnd, Pipeline, PrecisionDifference, collect_speeds, read_speed, speeds_beside, times_faster, write_speed
+from hpbench.speed.precision import precision_difference
+from hpbench.speed.stages import Pictures
 from hpbench.speed.timing import STABLE, timed
 
 # ------------------------------------------------------------------------------------------------- the clock
@@ -256,3 +261,57 @@ def test_a_report_has_a_page_of_speeds(tmp_path: Path) -> None:
     built.write(tmp_path / "out")
     assert built.differences(tmp_path / "out") == [] and (tmp_path / "out" / "figures" / "speed.2.svg").is_file()
     assert "images/s" in boards_text(boards(found)[0], "markdown")
+
+
+class Moved(Model):
+    """Points a little to the right of another's; blind on images whose number it was told."""
+
+    def __init__(self, by_px: float, blind: tuple[int, ...] = ()) -> None:
+        self.by_px, self.blind = by_px, blind
+
+    def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+        number = boxes_xyxy_px[:, 0]
+        points = np.zeros((len(images), 19, 2)) + [self.by_px, 0.0] * number[:, None, None]
+        points[np.isin(number, self.blind)] = np.nan
+        return Faces(landmarks=points, scheme="aflw19")
+
+
+def test_a_precision_is_compared_on_faces_that_both_answer() -> None:
+    samples = samples_of(21)
+    pictures = Pictures("made", "b", samples, [])
+    found = precision_difference(Moved(0.5, blind=(1, 2)), Moved(0.0, blind=(2, 20)), pictures)
+    assert (found.n, found.n_one) == (18, 2) and found.rotation_deg is None and found.visibility is None
+    answered = np.array([i for i in range(21) if i not in (1, 2, 20)])
+    assert found.landmarks_px == pytest.approx(tuple(np.percentile(np.repeat(0.5 * answered, 19), (50, 95, 100))))
+    nothing = precision_difference(Moved(0.5, blind=(0,)), Moved(0.0), Pictures("made", "b", samples[:1], []))
+    assert nothing == PrecisionDifference(0, 1, None, None, None)
+
+
+def test_a_precision_stands_in_the_record_and_must_be_possible(tmp_path: Path) -> None:
+    found = PrecisionDifference(18, 2, None, (0.5, 1.0, 2.0), None)
+    path = kept(a_speed(precision=found), tmp_path / "speed.json")
+    assert read_speed(path).precision == found
+    assert "landmarks 0.5 / 1 / 2 px" in speed_record_text(read_speed(path), 200)
+    assert "landmarks 0.5 / 1 / 2 px" in speed_markdown([read_speed(path)], {}, {})
+    for wrong in (replace(found, n=-1), replace(found, landmarks_px=(2.0, 1.0, 3.0)), replace(found, visibility=(-1.0, 0.0, 0.0))):
+        with pytest.raises(InputError, match="precision: counts and differences"):
+            read_speed(kept(a_speed(precision=wrong), path))
+
+
+def test_a_run_against_the_bare_model() -> None:
+    def run(**changes: object) -> EndToEnd:
+        stages = {"read": 0.1, "decode": 2.0, "prepare": 0.5, "wait": 1.0, "model": 8.0, "write": 0.5}
+        return EndToEnd(**{  # type: ignore[arg-type]
+            "workers": 1, "reduced": False, "batch_size": 16, "faces": 99, "rounds": 3, "bare_ms": 8.0, "bare_processor_ms": 12.0,
+            "whole_ms": 10.0, "whole_processor_ms": 15.0, "stages_ms": stages, **changes,
+        })  # fmt: skip
+
+    assert run().ratio == 0.8 and run().busy(2) == 0.75
+    found = Pipeline("net", "some machine", "99 faces of made", {2: [run(), run(reduced=True, bare_ms=9.0)]})
+    wide = pipeline_text(found, 200).splitlines()
+    assert wide[0] == "net on some machine; 99 faces of made"
+    full, reduced = (line.split() for line in wide if line.strip().startswith("2 "))
+    assert full == "2 1 16 full 8 10 0.800 75.0 % 1.0 % 20.0 % 5.0 % 10.0 % 80.0 % 5.0 %".split()
+    assert reduced[3] == "reduced" and reduced[6] == "0.900"
+    narrow = pipeline_text(found, 60)
+    assert "threads 2; workers 1; batch 16; decoding full" in " ".join(narrow.split()) and "decode 20.0 %" in " ".join(narrow.split())

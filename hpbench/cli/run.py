@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,6 +24,16 @@ from .common import (
 __all__ = ["run"]
 
 
+def _batch_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    """A number, or ``auto``."""
+    if value is None or value == "auto":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.", ctx, param) from None
+
+
 @click.command()
 @click.option("-m", "--model", required=True, help="Name, package.module:Class, file.py:Class, card.toml or worker:COMMAND.")
 @click.option("-d", "--dataset", required=True, help="Dataset id, e.g. aflw2000.")
@@ -33,7 +44,9 @@ __all__ = ["run"]
 @click.option("--model-arg", multiple=True, metavar="K=V", help="Argument for the model; repeats.")
 @out_option
 @click.option("--device", default="auto", show_default=True, help="Device for models that choose: auto, cpu, cuda.")
-@click.option("--batch-size", type=int, metavar="N", help="Faces per call. Default: the model's.")
+@click.option(
+    "--batch-size", callback=_batch_size, metavar="N", help="Faces per call, or auto: tries what is quickest. Default: the model's."
+)
 @click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: by the cores, 2 to 16.")
 @click.option("--reduced", is_flag=True, help="Decode large JPEGs smaller where the model sees the face smaller anyway.")
 @click.option("--timeout", "timeout_s", type=float, metavar="S", help="Stop when the model takes longer over a batch. Default: never.")
@@ -47,7 +60,7 @@ __all__ = ["run"]
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def run(
     model: str, dataset: str, data: tuple[Path, ...], protocol: tuple[str, ...], boxes: str, weights: Path | None,
-    model_arg: tuple[str, ...], out: Path | None, device: str, batch_size: int | None, workers: int | None,
+    model_arg: tuple[str, ...], out: Path | None, device: str, batch_size: Any, workers: int | None,
     reduced: bool, timeout_s: float | None, limit: int | None, max_failures: int | None, shard: str | None, ray_address: str | None,
     ray_cpus: float, ray_gpus: float, mix_schemes: bool, metrics: tuple[str, ...], eye_norms: bool, as_json: bool,
 ) -> None:  # fmt: skip

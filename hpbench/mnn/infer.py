@@ -116,10 +116,12 @@ def outputs_of(network: Network, crops: Array, *, batch_size: int = 16, pose_onl
     first = next(network.parameters())
     for start in range(0, len(crops), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + batch_size]))
+        if first.is_cuda:
+            batch = batch.pin_memory()  # is copied while the device works
         count = len(batch)
         if whole and count < batch_size:
             batch = torch.cat([batch, batch[-1:].expand(batch_size - count, -1, -1, -1)])
-        images = batch.to(first.device).permute(0, 3, 1, 2).to(first.dtype).div_(255.0)
+        images = batch.to(first.device, non_blocking=True).permute(0, 3, 1, 2).to(first.dtype).div_(255.0)
         with torch.inference_mode():
             outputs = Outputs(network.pose(images), None, None, None) if pose_only else network(images)
             yield Outputs(*(None if o is None else o[:count] for o in outputs))
@@ -151,10 +153,12 @@ def predict_arrays(
     read = points_of or (lambda outputs: heatmap_points(outputs.heatmap_logits, radius_px=radius_px))
     euler, points, visibility = [], [], []
     for outputs in outputs_of(network, crops, batch_size=batch_size, pose_only=pose_only, whole=whole):
-        euler.append(outputs.pose_direct[:, :3].float().cpu().numpy())
+        # what is small stays on the device until all batches are under way: to fetch it waits for the batch
+        euler.append(outputs.pose_direct[:, :3].float().clone())
         if outputs.heatmap_logits is not None:
-            points.append(read(outputs).float().cpu().numpy())
-            visibility.append(outputs.visibility_logits.float().sigmoid().cpu().numpy())
+            points.append(read(outputs).float())
+            visibility.append(outputs.visibility_logits.float().sigmoid())
+    euler, points, visibility = ([x.cpu().numpy() for x in of] for of in (euler, points, visibility))
     rotation = rotation_from_euler(np.concatenate([np.zeros((0, 3)), *euler]), CONVENTION)
     if pose_only or not network.config.dense:
         return Prediction(rotation, None, None)

@@ -123,7 +123,7 @@ class Mnn(Model):
         crops, matrices = map(np.stack, zip(*(prepared[row] for row in rows), strict=True)) if rows else nothing
         found = predict_arrays(
             engine.network, crops, matrices,
-            batch_size=engine.batch, whole=engine.whole, pose_only=not self.needs_decoder,
+            batch_size=engine.batch or max(1, len(rows)), whole=engine.whole, pose_only=not self.needs_decoder,
             radius_px=self._radius_px, points_of=self._points,
         )  # fmt: skip
         finite = np.ones(len(rows), dtype=bool)
@@ -203,10 +203,10 @@ class MnnEncoder(Mnn):
 
 
 class _Engine(NamedTuple):
-    """The network as it runs, the batches it is given, and whether these must all be of one size."""
+    """The network as it runs, the batches it is given (None: as many faces as there are), and whether these must all be of one size."""
 
     network: Any
-    batch: int
+    batch: int | None
     whole: bool
 
 
@@ -221,6 +221,8 @@ def _engine(network: Any, device: Any, precision: str, compile: bool) -> _Engine
     ready = ready.to(device, memory_format=torch.channels_last)
     if compile:
         ready = compiled(ready)
+    if device.type == "cuda" and not compile:
+        return _Engine(ready, None, whole=False)
     # on a processor, maps that leave its cache cost more than small batches do: 16 crops of 64 px, 4 of 128 (benchmarks/mnn.py)
     batch = Model.batch_size if device.type == "cuda" else max(1, Model.batch_size * 64**2 // network.config.input_px**2)
     return _Engine(ready, min(batch, Model.batch_size), compile)

@@ -96,7 +96,7 @@ def _times(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pipeline(request: Mapping[str, Any]) -> dict[str, Any]:
     """Runs against the bare model, and on what."""
-    from .stages import as_sentence
+    from .stages import as_sentence, first_answers
     from .through import end_to_end_against_bare, ways_of
 
     threads = request["threads"]
@@ -104,6 +104,7 @@ def _pipeline(request: Mapping[str, Any]) -> dict[str, Any]:
     _tell_opencv(threads)
     pictures = _pictures(request)
     model = _model(request, threads)
+    first_answers(model, pictures)
     try:
         runs = [
             run
