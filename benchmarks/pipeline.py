@@ -67,7 +67,7 @@ def main() -> None:
             rows += _measured(model, dataset)
     with RESULTS.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["model", "images", "workers", "decoding", "bare_ms", "end_to_end_ms", "ratio", "busy"])
+        table.writerow(["model", "images", "workers", "decoding", "bare_ms", "end_to_end_ms", "ratio", "bare_busy", "busy"])
         table.writerows(rows)
 
 
@@ -86,12 +86,12 @@ def _measured(model: hpbench.Model, dataset: hpbench.Dataset) -> list[list[objec
     rows: list[list[object]] = []
     for found in end_to_end_against_bare(model, samples, ways_of(model), boxes=BOXES):
         decoding, cores = "reduced" if found.reduced else "full", usable_cores()
-        times = f"{found.bare_ms:.2f}", f"{found.whole_ms:.2f}", f"{found.ratio:.3f}", f"{found.busy(cores):.2f}"
+        times = [f"{found.bare_ms:.2f}", f"{found.whole_ms:.2f}", f"{found.ratio:.3f}", *(f"{share:.2f}" for share in found.busy(cores))]
         rows.append([model.name, found.faces, found.workers, decoding, *times])
         shares = ", ".join(f"{name} {ms / found.whole_ms:.0%}" for name, ms in found.stages_ms.items())
         print(
             f"{model.name}, {found.workers} workers, decoding {decoding}: {times[0]} ms a face bare, {times[1]} end to end: "
-            f"ratio {times[2]}; {found.busy(cores):.0%} of {cores} cores busy; {shares}"
+            f"ratio {times[2]}; of {cores} cores {times[3]} busy bare, {times[4]} end to end; {shares}"
         )
     return rows
 

@@ -1,7 +1,8 @@
 """Images on their way to a model: read, decoded and made ready by threads, a bounded number of them ahead of the model.
 
-What a thread does ahead of the model is everything that needs no model: reading, decoding, and `Model.prepare`, the
-cutting out of the face.  Only what `prepare` returns is kept, so memory does not grow with the pictures waiting.
+Reading has threads of its own, which wait and take no processor: a slow disk holds up nobody who decodes.  Those who decode do everything
+ahead of the model that needs no model: decoding, and `Model.prepare`, the cutting out of the face.  Only what `prepare` returns is kept,
+so memory does not grow with the pictures waiting.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,11 +28,12 @@ from .faces import Sample
 from .images import REDUCTIONS, decode_reduced
 from .models.interface import Model
 
-__all__ = ["StageSeconds", "default_workers", "ready_faces", "usable_cores"]
+__all__ = ["READERS", "StageSeconds", "default_workers", "ready_faces", "usable_cores"]
 
 Array = npt.NDArray[Any]
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time, in a period of so many
+READERS = 4  # threads that read files
 _MOST_WORKERS = 16  # beyond, threads wait for the interpreter rather than decode
 
 
@@ -46,8 +48,8 @@ def usable_cores() -> int:
 
 
 def default_workers(cores: int) -> int:
-    """Threads that decode: half of the cores, since the model wants them too; two at least, so that one may wait for a slow disk."""
-    return min(_MOST_WORKERS, max(2, cores // 2))
+    """Threads that decode: half of the cores, since the model wants them too."""
+    return min(_MOST_WORKERS, max(1, cores // 2))
 
 
 @dataclass
@@ -91,6 +93,7 @@ def ready_faces(
     samples: Iterable[Sample],
     *,
     window: int,
+    readers: ThreadPoolExecutor | None = None,
     reduced: bool = False,
     detected: DetectedBoxes | None = None,
     spent: StageSeconds | None = None,
@@ -100,10 +103,12 @@ def ready_faces(
     Parameters
     ----------
     pool : ThreadPoolExecutor
-        Its threads read, decode and prepare.
+        Its threads decode and prepare.
     model : Model
     samples : iterable of Sample
     window : int
+    readers : ThreadPoolExecutor, optional
+        Another one, whose threads read; without it those of `pool` do.
     reduced : bool
         Decode a JPEG at half, a quarter or an eighth of its size where the face box is still larger than the model's
         `input_px`: quicker, and not quite the same pixels.
@@ -123,7 +128,8 @@ def ready_faces(
 
     def fill() -> None:
         while len(waiting) < window and (sample := next(source, None)) is not None:
-            waiting.append((sample, pool.submit(_prepared, model, sample, reduced, detected, spent)))
+            data = readers.submit(_read, sample, spent).result if readers is not None else lambda sample=sample: _read(sample, spent)
+            waiting.append((sample, pool.submit(_prepared, model, sample, data, reduced, detected, spent)))
 
     fill()
     while waiting:
@@ -135,15 +141,23 @@ def ready_faces(
         fill()
 
 
-def _prepared(model: Model, sample: Sample, reduced: bool, detected: DetectedBoxes | None, spent: StageSeconds) -> Ready:
-    """One face, or why there is none."""
+def _read(sample: Sample, spent: StageSeconds) -> bytes:
+    started = time.perf_counter()
+    data = sample.image.fetch()
+    spent.add(read=time.perf_counter() - started)
+    return data
+
+
+def _prepared(
+    model: Model, sample: Sample, data: Callable[[], bytes], reduced: bool, detected: DetectedBoxes | None, spent: StageSeconds
+) -> Ready:
+    """One face, or why there is none; `data` returns the bytes of its image, or raises what came of reading it."""
     box = np.asarray(sample.box_xyxy_px, dtype=np.float64)
-    times = [time.perf_counter()]
     try:
-        data = sample.image.fetch()
-        times.append(time.perf_counter())
+        encoded = data()
+        times = [time.perf_counter()]
         by = _reduction(model, box) if reduced and detected is None else 1
-        image, by = decode_reduced(data, sample.image.name, by)
+        image, by = decode_reduced(encoded, sample.image.name, by)
         times.append(time.perf_counter())
     except RunStoppedError:  # OpenCV itself
         raise
@@ -153,7 +167,7 @@ def _prepared(model: Model, sample: Sample, reduced: bool, detected: DetectedBox
         return InputError(f"{sample.image.name}: cannot be read ({type(error).__name__}: {str(error)[:100]}).")
     ready = prepare_face(model, sample, image, reduced_by=by, detected=detected)
     times.append(time.perf_counter())
-    spent.add(read=times[1] - times[0], decode=times[2] - times[1], prepare=times[3] - times[2])
+    spent.add(decode=times[1] - times[0], prepare=times[2] - times[1])
     return ready
 
 

@@ -19,7 +19,7 @@ from .errors import RunStoppedError
 from .faces import Faces, Sample
 from .models.interface import Model
 from .parts import Parts
-from .pipeline import StageSeconds, ready_faces
+from .pipeline import READERS, StageSeconds, ready_faces
 from .predictions import Predictions
 
 __all__ = ["Progress", "RunTiming", "predict", "predict_parts"]
@@ -62,7 +62,7 @@ class Setup:
     Attributes
     ----------
     workers : int
-        Threads that read, decode and prepare images.
+        Threads that decode and prepare images.
     reduced : bool
         See `hpbench.pipeline.ready_faces`.
     max_failures : int or None
@@ -161,10 +161,13 @@ def predict_parts(
     writing: Future[None] | None = None
     with (
         ThreadPoolExecutor(max(1, setup.workers), thread_name_prefix="decode") as pool,
+        ThreadPoolExecutor(READERS, thread_name_prefix="read") as readers,
         ThreadPoolExecutor(1, thread_name_prefix="write") as writer,
     ):
         window = 2 * parts.batch_size + setup.workers
-        faces_ready = ready_faces(pool, model, samples, window=window, reduced=setup.reduced, detected=detected, spent=spent)
+        faces_ready = ready_faces(
+            pool, model, samples, window=window, readers=readers, reduced=setup.reduced, detected=detected, spent=spent
+        )
         try:
             for part in todo:
                 batches = []
@@ -194,6 +197,7 @@ def predict_parts(
             spent.add(write=time.perf_counter() - waited)
         finally:
             watch.close()
+            readers.shutdown(wait=False, cancel_futures=True)
             pool.shutdown(cancel_futures=True)
             progress.finish()
     return RunTiming(computed, time.perf_counter() - started, spent.model, spent)

@@ -306,12 +306,12 @@ def test_a_run_against_the_bare_model() -> None:
             "whole_ms": 10.0, "whole_processor_ms": 15.0, "stages_ms": stages, **changes,
         })  # fmt: skip
 
-    assert run().ratio == 0.8 and run().busy(2) == 0.75
+    assert run().ratio == 0.8 and run().busy(2) == (0.75, 0.75)
     found = Pipeline("net", "some machine", "99 faces of made", {2: [run(), run(reduced=True, bare_ms=9.0)]})
     wide = pipeline_text(found, 200).splitlines()
     assert wide[0] == "net on some machine; 99 faces of made"
     full, reduced = (line.split() for line in wide if line.strip().startswith("2 "))
-    assert full == "2 1 16 full 8 10 0.800 75.0 % 1.0 % 20.0 % 5.0 % 10.0 % 80.0 % 5.0 %".split()
+    assert full == "2 1 16 full 8 10 0.800 75 % / 75 % 1.0 % 20.0 % 5.0 % 10.0 % 80.0 % 5.0 %".split()
     assert reduced[3] == "reduced" and reduced[6] == "0.900"
     narrow = pipeline_text(found, 60)
     assert "threads 2; workers 1; batch 16; decoding full" in " ".join(narrow.split()) and "decode 20.0 %" in " ".join(narrow.split())

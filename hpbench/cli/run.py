@@ -47,7 +47,7 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--batch-size", callback=_batch_size, metavar="N", help="Faces per call, or auto: tries what is quickest. Default: the model's."
 )
-@click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: by the cores, 2 to 16.")
+@click.option("--workers", type=int, metavar="N", help="Threads that decode images. Default: by the cores, 1 to 16.")
 @click.option("--reduced", is_flag=True, help="Decode large JPEGs smaller where the model sees the face smaller anyway.")
 @click.option("--timeout", "timeout_s", type=float, metavar="S", help="Stop when the model takes longer over a batch. Default: never.")
 @click.option("--limit", type=int, metavar="N", help="Only the first N faces of a split; the records are marked partial.")

@@ -103,7 +103,9 @@ def _million(path: Path) -> str:
 
 
 def _pipeline(path: Path) -> str:
-    return _table(_read(path), {"bare_ms": "bare model, ms", "end_to_end_ms": "end to end, ms"})
+    return _table(
+        _read(path), {"bare_ms": "bare model, ms", "end_to_end_ms": "end to end, ms", "bare_busy": "cores busy, bare", "busy": "cores busy"}
+    )
 
 
 def _faults(path: Path) -> str:

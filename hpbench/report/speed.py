@@ -43,7 +43,7 @@ def pipeline_text(found: Pipeline, width: int) -> str:
     rows = [
         [
             str(threads), str(run.workers), str(run.batch_size), "reduced" if run.reduced else "full", _short(run.bare_ms),
-            _short(run.whole_ms), f"{run.ratio:.3f}", percent_text(run.busy(threads)), *_shares(run),
+            _short(run.whole_ms), f"{run.ratio:.3f}", _busy(run, threads), *_shares(run),
         ]
         for threads, run in runs
     ]  # fmt: skip
@@ -57,11 +57,16 @@ def pipeline_text(found: Pipeline, width: int) -> str:
     rounds = min(run.rounds for _, run in runs)
     below = [
         "bare: the model's predict on decoded images, cutting out included; run: image files to the last part on the disk; both a face, "
-        f"the best of {rounds} rounds in turns. busy: the processors at work during the run; at 100 % nothing is left that could overlap.",
+        f"the best of {rounds} rounds in turns. busy: the processors at work during either; only what the bare model leaves "
+        "idle is there to read, decode and write with.",
         "read, decode, prepare (cutting out): work of the threads ahead of the model, all together; wait (no face was ready), model, write "
         "(standing still for the disk): the time of the run itself. All as shares of the run's time.",
     ]
     return _wrapped([f"{found.model} on {found.hardware}; {found.faces}", "", table, "", *below], table, width)
+
+
+def _busy(run: EndToEnd, threads: int) -> str:
+    return " / ".join(f"{100 * share:.0f} %" for share in run.busy(threads))
 
 
 def _shares(run: EndToEnd) -> list[str]:

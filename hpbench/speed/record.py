@@ -147,9 +147,9 @@ class EndToEnd:
         """Bare model over the run: 1 where the run costs what its model costs."""
         return self.bare_ms / self.whole_ms
 
-    def busy(self, processors: int) -> float:
-        """Share of so many processors that the run kept at work: at 1, nothing is left that could overlap."""
-        return self.whole_processor_ms / (processors * self.whole_ms)
+    def busy(self, processors: int) -> tuple[float, float]:
+        """Share of so many processors that the bare model, and the run, kept at work: at 1, nothing is left that could overlap."""
+        return self.bare_processor_ms / (processors * self.bare_ms), self.whole_processor_ms / (processors * self.whole_ms)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ class _Cost(NamedTuple):
 
 
 def ways_of(model: Model) -> list[Setup]:
-    """The ways to feed a model worth a comparison: one thread that decodes and the default number, decoding in full and reduced."""
-    workers = sorted({1, default_workers(usable_cores())})
+    """The ways to feed a model worth a comparison: as many threads that decode as by default and twice as many, in full and reduced."""
+    workers = [times * default_workers(usable_cores()) for times in (1, 2)]
     return [Setup(count, reduced) for count in workers for reduced in ((False, True) if model.input_px else (False,))]
 
 
