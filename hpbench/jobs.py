@@ -28,7 +28,8 @@ from .planning import (
     request_of,
 )
 from .predict import Progress, Setup, predict_parts
-from .predictions import Predictions, read_predictions
+from .predictions import Predictions
+from .predictions.given import read_given_predictions
 from .readers import Dataset, load
 from .records import ModelFacts, Record, read_record
 from .scoring import Remark, score_protocols, silent
@@ -206,7 +207,7 @@ def score(
     -------
     list of Record
     """
-    given = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
+    given = predictions if isinstance(predictions, Predictions) else read_given_predictions(predictions)
     names = [p for p in ([protocol] if isinstance(protocol, str) else protocol) if p]
     if dataset is None:
         if not names:

@@ -19,7 +19,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_RATIO", "has_sound_heaps", "is_bomb", "is_bomb_in", "read_npy", "read_npz_arrays", "survives_hdf5"]
+from .errors import InputError
+
+__all__ = ["MAX_RATIO", "check_hdf5", "has_sound_heaps", "is_bomb", "is_bomb_in", "read_npy", "read_npz_arrays", "survives_hdf5"]
 
 Array = npt.NDArray[Any]
 
@@ -127,6 +129,17 @@ def has_sound_heaps(content: bytes | mmap.mmap) -> bool:
         if place > end:
             return False
     return True
+
+
+def check_hdf5(path: Path) -> None:
+    """Refuse an HDF5 file that would end this process; see `survives_hdf5`.
+
+    Raises
+    ------
+    InputError
+    """
+    if not survives_hdf5(path):
+        raise InputError(f"{path}: cannot be read as HDF5: damaged in a way that ends the process that reads it, or holds it up.")
 
 
 def survives_hdf5(path: Path) -> bool:

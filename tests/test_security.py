@@ -6,6 +6,9 @@ import ast
 import importlib
 import io
 import re
+import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -202,6 +205,15 @@ def test_a_submission_that_crashes_hdf5_is_refused(tmp_path: Path) -> None:
     if survives_hdf5(crashing):
         pytest.skip("this HDF5 is sound")
     refused(lambda: check_arrays(tmp_path / "a.errors.npz", crashing), "ends the process")
+
+
+@pytest.mark.parametrize("command", [("score", "-d", "heads"), ("doctor", "-d", "heads"), ("validate",), ("convert", "-o", "out.csv")])
+def test_a_command_refuses_what_crashes_hdf5(tmp_path: Path, command: tuple[str, ...]) -> None:
+    shutil.copy(ROOT / "tests" / "fuzz" / "known" / "crash.h5", tmp_path / "theirs.h5")
+    verb, *options = command
+    line = [sys.executable, "-m", "hpbench", verb, "theirs.h5", *options]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (1, 2) and "theirs.h5" in done.stderr + done.stdout and "Traceback" not in done.stderr, done
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError, did_you_mean
 from ..landmarks import SCHEMES
-from ..predictions import read_predictions
+from ..predictions.given import read_given_predictions
 from ..predictions.text import CSV_GROUPS, csv_columns, csv_families, read_text
 from ..readers.files.pts import parse_pts
 from .foreign import Foreign, Options, listed, stacked, text_files
@@ -130,7 +130,7 @@ def read_pts_folder(path: Path, options: Options) -> Foreign:
 
 def read_own(path: Path, options: Options) -> Foreign:
     """A prediction file of hpbench."""
-    predictions = read_predictions(path)
+    predictions = read_given_predictions(path)
     faces = predictions.faces
     columns = ("euler_deg" if faces.euler_deg is not None else "rotation", "landmarks", "visibility")
     arrays = {name: getattr(faces, name) for name in columns if getattr(faces, name) is not None}

@@ -15,7 +15,8 @@ from ..errors import HpbenchError, InputError, MissingDataError
 from ..metrics import parse_metric
 from ..metrics.visibility import is_constant
 from ..obstacles import as_compared, obstacle, protocol_needs, refuse_unknown_ids
-from ..predictions import Predictions, read_predictions
+from ..predictions import Predictions
+from ..predictions.given import read_given_predictions
 from ..readers import Dataset, load
 from .examination import KINDS, Examination, examine
 
@@ -85,7 +86,7 @@ def diagnose(
     MissingDataError
         Where the labels are not here.
     """
-    given = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
+    given = predictions if isinstance(predictions, Predictions) else read_given_predictions(predictions)
     origin = "" if isinstance(predictions, Predictions) else str(predictions)
     if dataset is None:
         if not protocol:

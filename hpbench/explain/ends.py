@@ -13,6 +13,7 @@ from ..faces import Faces
 from ..kept import data_of, known_protocol, prediction_files, predictions_by_hash
 from ..metrics import parse_metric
 from ..predictions import SUFFIXES, Predictions, read_predictions
+from ..predictions.given import read_given_predictions
 from ..records import Record, read_record
 from .setting import Setting, setting_of
 
@@ -124,7 +125,7 @@ def end_of(text: str, *, metric: str = "", predictions: Sequence[str] = (), data
 def predictions_named(name: str, data: Sequence[Path] = ()) -> Predictions:
     """The predictions of a file, or of ``labels:PROTOCOL``: the labels of a protocol in the place of predictions."""
     if not name.startswith(LABELS):
-        return read_predictions(name)
+        return read_given_predictions(name)
     protocol = protocol_named(name.removeprefix(LABELS))
     truth = data_of(protocol.dataset, data).truth(protocol.split, protocol.labels)
     faces = Faces(

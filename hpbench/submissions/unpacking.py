@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
-from ..untrusted import survives_hdf5
+from ..untrusted import check_hdf5
 from .manifest import LEVEL, MANIFEST, Manifest, is_known, read_manifest
 
 __all__ = ["MAX_BYTES", "MAX_FILES", "check_arrays", "opened"]
@@ -155,8 +155,7 @@ def check_arrays(errors: Path, predictions: Path) -> None:
         raise InputError(f"{errors}: cannot be read ({str(error)[:100]}).") from None
     if sum(e.file_size for e in entries) > _MAX_ERRORS_BYTES or any(e.compress_type not in _COMPRESSIONS for e in entries):
         raise InputError(f"{errors}: more than {_MAX_ERRORS_BYTES >> 20} MiB of per-face errors, or packed in an unusual way.")
-    if not survives_hdf5(predictions):
-        raise InputError(f"{predictions}: cannot be read as HDF5: damaged in a way that ends the process that reads it, or holds it up.")
+    check_hdf5(predictions)
     try:
         with h5py.File(predictions, "r") as file:
             items = [file.get(name, getclass=True, getlink=True) for name in file]

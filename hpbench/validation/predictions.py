@@ -18,6 +18,7 @@ from ..columns import check_ids
 from ..errors import InputError
 from ..predictions import read_predictions
 from ..predictions.binary import read_h5, read_npz
+from ..predictions.given import check_given
 from ..predictions.schema import COLUMNS, TEXT_COLUMNS, assemble
 from ..predictions.text import (
     cell_number,
@@ -66,6 +67,10 @@ class _Found:
 
 def prediction_problems(path: Path) -> list[Problem]:
     """Every problem of a prediction file, at most `MOST`; none where it can be read."""
+    try:
+        check_given(path)
+    except InputError as error:  # not even to be looked at again, for the other problems
+        return located(path, [str(error)])
     try:
         given = read_predictions(path)
     except InputError as error:
