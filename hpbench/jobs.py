@@ -16,22 +16,13 @@ from .models.interface import Model
 from .models.resolve import create_model
 from .parts import Parts, Shard, begun_batch_size
 from .pipeline import default_workers, usable_cores
-from .planning import (
-    Options,
-    checked_metrics,
-    default_output,
-    facts_of,
-    keep_larger,
-    plan_run,
-    protocols_asked_for,
-    remark_missing,
-    request_of,
-)
+from .planning import default_output, facts_of, keep_larger, plan_run
 from .predict import Progress, Setup, predict_parts
 from .predictions import Predictions
 from .predictions.given import read_given_predictions
 from .readers import Dataset, load
 from .records import ModelFacts, Record, read_record
+from .request import Options, checked_metrics, protocols_asked_for, remark_missing, request_of
 from .scoring import Remark, score_protocols, silent
 from .shards import Job, merge, run_shard, shard_folder
 

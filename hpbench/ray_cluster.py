@@ -26,9 +26,10 @@ from .faces import Faces, Sample
 from .models.interface import Model
 from .models.resolve import create_model
 from .parts import Parts
-from .planning import Request, ids_sha256, request_of
+from .planning import ids_sha256
 from .predict import Progress, RunTiming, predict_parts
 from .readers import load
+from .request import Request, request_of
 from .shards import Job
 
 __all__ = ["RayCluster"]

@@ -23,10 +23,11 @@ from .errors import InputError
 from .locked import locked
 from .models.interface import Model
 from .parts import FOLDER, Parts, Shard, difference, parse_shard
-from .planning import Options, RunPlan, ids_sha256, keep_larger, remark_missing, request_of
+from .planning import RunPlan, ids_sha256, keep_larger
 from .predict import Progress, Setup, predict_parts
 from .readers import Dataset, load
 from .records import ModelFacts, Record
+from .request import Options, remark_missing, request_of
 from .scoring import Remark, silent
 
 __all__ = ["Job", "merge", "run_shard", "shard_folder"]

@@ -59,6 +59,7 @@ LAYERS = [
     "scoring",  # predictions of a dataset by its protocols
     "kept",  # predictions that lie beside records
     "submissions",  # results packed, unpacked, checked
+    "request",  # what is asked of a dataset, checked
     "planning",  # what a run is before it runs
     "closing",  # the end of a run: joined, scored
     "shards",  # a run in shares, and their merge
