@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from .errors import InputError
 __all__ = ["locked"]
 
 _FILE = ".lock"
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)  # NFS without its lock daemon, and file systems that know none: nothing to hold
 
 
 @contextmanager
@@ -35,10 +37,10 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"{folder}: {what} is under way there: wait for its end, or choose another folder with -o.") from None
-    except NotImplementedError:  # a file system that knows no locks: nothing to hold
-        yield
-        return
     except OSError as error:
+        if error.errno in _NO_LOCKS:
+            yield
+            return
         raise InputError(f"{folder}: cannot be used for output ({error.strerror or error}).") from None
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -50,4 +51,20 @@ def test_a_run_holds_its_folder(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be used for output"), locked(tmp_path / "file" / "x", "a run"):
+        pass
+
+
+def test_a_file_system_without_locks_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(code: int) -> None:
+        def flock(*_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr("fcntl.flock", flock)
+
+    for code in (errno.ENOLCK, errno.EOPNOTSUPP):  # NFS without its lock daemon
+        refuse(code)
+        with locked(tmp_path, "a run"):
+            (tmp_path / "written").touch()
+    refuse(errno.EIO)
+    with pytest.raises(InputError, match="cannot be used for output"), locked(tmp_path, "a run"):
         pass
