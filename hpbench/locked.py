@@ -37,8 +37,8 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"{folder}: {what} is under way there: wait for its end, or choose another folder with -o.") from None
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
+    except (OSError, NotImplementedError) as error:  # NotImplementedError: how older filelocks say ENOSYS
+        if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
             yield
             return
         raise InputError(f"{folder}: cannot be used for output ({error.strerror or error}).") from None
