@@ -82,6 +82,7 @@ def test_bad_boxes_and_outputs_fail_their_faces(tmp_path: Path) -> None:
     faces = model.predict([IMAGE] * 4, boxes)
     assert [bool(f) for f in faces.failure] == [False, True, True, True]
     assert np.isnan(faces.landmarks[1:]).all() and np.isfinite(faces.landmarks[0]).all()
+    assert np.shape(model.network_call(5)()) == (1, 5, VALUES)  # the bare network
     blank = made(tmp_path, np.zeros(VALUES)).predict([IMAGE], boxes[:1])
     assert blank.failure[0] == "the model's output is not a face" and np.isnan(blank.rotation).all()
 

@@ -126,6 +126,7 @@ def test_real_faces(real_faces) -> None:
     corner = faces.landmarks[:, [58, 62]]
     outer, inner = (np.linalg.norm(corner - labels[:, ids], axis=2).mean(axis=1) / size for ids in ([48, 54], [60, 64]))
     assert np.median(outer) < np.median(inner)
+    assert np.shape(model.network_call(2)()) == (1, 2, 198, 28, 28)
     # what it is given alone is what it is given among others
     alone = model.predict(images[3:4], boxes[3:4])
     np.testing.assert_allclose(alone.landmarks[0], faces.landmarks[3], atol=1e-2)

@@ -50,6 +50,7 @@ def test_known_angles(tmp_path: Path) -> None:
     assert faces.convention == "yxz"
     np.testing.assert_allclose(faces.euler_deg[[0, 3]], [[-20, 10, 5]] * 2, atol=1e-4)
     assert np.isnan(faces.euler_deg[1:3]).all() and [bool(reason) for reason in faces.failure] == [False, True, True, False]
+    assert len(model.network_call(3)()) == 3
     hashes = [hashlib.sha256((tmp_path / f"{NAME}{ending}").read_bytes()).hexdigest() for ending in (".xml", ".bin")]
     assert model.weights_sha256 == combined_sha256(hashes)
 

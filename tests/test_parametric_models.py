@@ -73,7 +73,9 @@ def tilt(name: str, folder: Path, image: np.ndarray, box: np.ndarray, channel: i
     parameters, weights = np.zeros(62), np.zeros((3, 62))
     parameters[[0, 5]] = 1.0
     weights[channel, 1], weights[channel, 4] = 1.0, -1.0
-    rotation = made(name, folder, parameters, weights, **arguments).predict([image], box[None]).rotation[0]
+    model = made(name, folder, parameters, weights, **arguments)
+    assert np.shape(model.network_call(5)()) == (1, 5, 62)  # the bare network
+    rotation = model.predict([image], box[None]).rotation[0]
     # the frames are turned about x, so a roll changes its sign
     return float(-rotation[0, 1] / rotation[0, 0])
 

@@ -6,6 +6,7 @@ matrix from its own mean shape, which it ships as a pickle; here it is a similar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,11 @@ class Insightface68(Model):
                 landmarks[row] = ((points[:, :2] + 1.0) * (SIDE / 2) - matrix[:, 2]) / matrix[0, 0]
                 rotation[row] = turned
         return Faces(rotation=rotation, landmarks=landmarks, scheme="ibug68-fixed", failure=failure)
+
+    def network_call(self, batch_size: int) -> Callable[[], object]:
+        """See `Model.network_call`."""
+        tensor = INPUT.noise(batch_size)
+        return lambda: self._session.run(tensor)
 
 
 def crop_from_image(box_xyxy_px: npt.ArrayLike) -> npt.NDArray[np.float64]:

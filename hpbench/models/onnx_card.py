@@ -101,6 +101,11 @@ class InputSpec:
         values = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(values if self.layout == "NHWC" else values.transpose(0, 3, 1, 2))
 
+    def noise(self, batch_size: int) -> Array:
+        """The tensor of so many crops of arbitrary pixels, for `hpbench.Model.network_call`."""
+        w, h = self.size_px
+        return self.tensor(np.random.default_rng(0).integers(0, 256, (batch_size, h, w, 3), dtype=np.uint8))
+
 
 @dataclass(frozen=True)
 class OnnxSpec:
@@ -248,8 +253,7 @@ class OnnxCardModel(Model):
 
     def network_call(self, batch_size: int) -> Callable[[], object]:
         """See `Model.network_call`; all files of an ensemble."""
-        w, h = self._spec.input.size_px
-        tensor = self._spec.input.tensor(np.random.default_rng(0).integers(0, 256, (batch_size, h, w, 3), dtype=np.uint8))
+        tensor = self._spec.input.noise(batch_size)
         return lambda: [session.run(tensor) for session in self._sessions]
 
     def _run(self, pixels: Array) -> dict[str, Array]:

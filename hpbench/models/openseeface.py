@@ -6,6 +6,7 @@ its face detector, its gaze model and its own PnP with an adapting face are left
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,11 @@ class OpenSeeFace(Model):
                     continue
                 landmarks[row], confidence[row] = image_points, certain.clip(0.0, 1.0)
         return Faces(rotation=rotation, landmarks=landmarks, scheme=SCHEME, visibility=confidence, failure=failure)
+
+    def network_call(self, batch_size: int) -> Callable[[], object]:
+        """See `Model.network_call`."""
+        tensor = INPUT.noise(batch_size)
+        return lambda: self._session.run(tensor)
 
 
 def decode_points(maps: Array) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import abc
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -95,6 +96,11 @@ class ParametricPose(Model):
             if np.isnan(rotation[row]).any():
                 failure[row] = "the model's output holds no pose"
         return Faces(rotation=rotation, failure=failure)
+
+    def network_call(self, batch_size: int) -> Callable[[], object]:
+        """See `Model.network_call`."""
+        tensor = INPUT.noise(batch_size)
+        return lambda: self._session.run(tensor)
 
     def _crop(self, image: Array, box: Array) -> Crop | str:
         if isinstance(problem := crop_face(image, box, CropSpec(), (1, 1)), str):  # of the box itself: its window may be of another shape

@@ -87,9 +87,7 @@ class Whenet(Model):
 
     def network_call(self, batch_size: int) -> Callable[[], object]:
         """See `Model.network_call`."""
-        w, h = INPUT.size_px
-        tensor = INPUT.tensor(np.random.default_rng(0).integers(0, 256, (batch_size, h, w, 3), dtype=np.uint8))
-        prepared = self._network.on_device(tensor)
+        prepared = self._network.on_device(INPUT.noise(batch_size))
         return lambda: self._network(prepared)
 
     def _euler_deg(self, tensor: Array) -> Array:
