@@ -89,6 +89,11 @@ def test_what_a_failure_hides_is_not_told() -> None:
     assert not short.ok and len(short.checks) == 1 and short.responses == ()
 
 
+def test_of_a_model_that_answers_nothing_nothing_else_is_said() -> None:
+    found = inspected("Blind")
+    assert not found.ok and [(c.name, c.result) for c in found.checks] == [("answers", "failed")] and "nobody there" in found.checks[0].said
+
+
 def test_rows_of_nan_want_a_reason() -> None:
     found = contract_of("Silent")
     assert results(found, "failed") == {} and "give no reason" in results(found, "note")["answers"]

@@ -120,7 +120,11 @@ SPOILT: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda d: d["runs"][0].update(memory_mib=-1.0), "memory_mib"),
     (lambda d: d.update(parameters=-1), "parameters = -1"),
     (lambda d: d.update(macs=10**30), "cannot be"),
-    (lambda d: d["environment"].update(processor="a\nb"), "printable"),
+    (lambda d: d["environment"].update(processor="a\nb"), "named in printable"),
+    (lambda d: d["environment"]["libraries"].update(numpy="\x1b[2J"), "libraries must be named"),
+    (lambda d: d.update(date="\x1b[2J"), "date and libraries"),
+    (lambda d: d["faces"].update(n=-3), "n = -3"),
+    (lambda d: d["faces"].update(n_failed=129), "of which 129 failed"),
     (lambda d: d["model"].update(name=""), "name"),
 ]
 

@@ -100,8 +100,14 @@ def _check(record: SpeedRecord, path: Path) -> None:
     for name in ("parameters", "macs"):
         if (value := getattr(record, name)) is not None and not 0 <= value < _MOST**2:
             wrong.append(f"{path}: {name} = {str(value)[:20]} cannot be.")
-    if not all(text.isprintable() for text in (record.hardware, record.faces.dataset, record.clock, record.counted)):
-        wrong.append(f"{path}: the machine, the faces and the clock must be named in printable text.")
+    facts = (record.hardware, record.faces.dataset, record.faces.boxes, record.clock, record.counted, record.date, record.hpbench)
+    libraries = record.environment.get("libraries")
+    named = [f"{k} {v}" for k, v in libraries.items()] if isinstance(libraries, dict) else []
+    if not all(text.isprintable() for text in (*facts, str(record.environment.get("python", "")), *named)):
+        wrong.append(f"{path}: machine, faces, clock, date and libraries must be named in printable text.")
+    faces = record.faces
+    if not 0 <= faces.n_failed <= faces.n < _MOST or not all(0 < side < _MOST for side in (faces.median_width_px, faces.median_height_px)):
+        wrong.append(f"{path}: faces: n = {faces.n}, of which {faces.n_failed} failed, of {faces.median_width_px:g} px cannot be.")
     if (found := record.precision) is not None and not _possible_difference(found):
         wrong.append(f"{path}: precision: counts and differences (median, 95th percentile, largest) must be in order and not below 0.")
     for number, run in enumerate(record.runs):
