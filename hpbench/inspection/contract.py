@@ -87,7 +87,8 @@ def contract_checks(watch: Listener, samples: Sequence[Sample], images: Sequence
     answers = _answers(watch, whole)
     if all(map(bool, whole.failure)):  # type: ignore[arg-type]  # nothing that the other checks could compare
         return [answers]
-    return [answers, _inputs(watch.model, faces[:8], pictures[:8]), *_sameness(watch, faces, pictures, whole), *_hard_inputs(watch, faces, pictures)]
+    checks = [answers, _inputs(watch.model, faces[:8], pictures[:8])]
+    return [*checks, *_sameness(watch, faces, pictures, whole), *_hard_inputs(watch, faces, pictures)]
 
 
 def _answers(watch: Listener, faces: Faces) -> Check:
