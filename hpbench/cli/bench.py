@@ -67,16 +67,17 @@ def bench(
     """
     from ..models.resolve import read_model_arguments
     from ..report.speed import pipeline_text, speed_record_text
+    from ..speed import Bench, bench_pipeline, check_target, write_speed
     from ..speed import bench as measure
-    from ..speed import bench_pipeline, check_target, write_speed
 
+    asked = Bench(
+        model, dataset, data, boxes, weights, read_model_arguments(model_arg), device, threads=threads, batches=batches, faces=faces,
+        seconds=seconds,
+    )  # fmt: skip
     if pipeline:
         if out is not None:
             raise click.UsageError("-o keeps a speed record; --pipeline prints, and --json prints it as JSON.")
-        found = bench_pipeline(
-            model, dataset=dataset, data=data, boxes=boxes, weights=weights, model_args=read_model_arguments(model_arg), device=device,
-            threads=threads, batches=batches, faces=faces, seconds=seconds, remark=remark,
-        )  # fmt: skip
+        found = bench_pipeline(asked, remark)
         if as_json:
             print_json({**found._asdict(), "runs": {n: [asdict(run) for run in runs] for n, runs in found.runs.items()}})
         else:
@@ -84,10 +85,7 @@ def bench(
         return
     if out is not None:
         check_target(out)
-    record = measure(
-        model, dataset=dataset, data=data, boxes=boxes, weights=weights, model_args=read_model_arguments(model_arg), device=device,
-        threads=threads, batches=batches, faces=faces, seconds=seconds, remark=remark,
-    )  # fmt: skip
+    record = measure(asked, remark)
     click.echo(record.to_json().rstrip() if as_json else speed_record_text(record, terminal_width()))
     if out is not None:
         write_speed(record, out)

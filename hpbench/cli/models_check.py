@@ -83,11 +83,11 @@ def _throughput(model: str, *, data: Sequence[Path], **how: Any) -> Check:
     """A short measurement by `hpbench.speed`, in a process of its own; no failure where there is none."""
     from ..errors import HpbenchError
     from ..inspection import Check
-    from ..speed import bench, default_threads
+    from ..speed import Bench, bench, default_threads
 
     threads = default_threads()[-1]
     try:
-        run = bench(model, data=data, threads=(threads,), batches=(1, 16), faces=16, seconds=0.3, **how).runs[0]
+        run = bench(Bench(model, data=data, threads=(threads,), batches=(1, 16), faces=16, seconds=0.3, **how)).runs[0]
     except HpbenchError as error:
         return Check("throughput", "untold", str(error))
     one, best = run.latency("with_crop"), run.best("with_crop")

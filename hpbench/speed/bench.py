@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from ..records import ModelFacts
 from .machine import usable_cpus
 from .record import SCHEMA, EndToEnd, Faces, PrecisionDifference, Run, SpeedRecord, hardware_text
 
-__all__ = ["BATCHES", "Pipeline", "bench", "bench_pipeline", "default_threads"]
+__all__ = ["BATCHES", "Bench", "Pipeline", "bench", "bench_pipeline", "default_threads"]
 
 BATCHES = (1, 8, 16, 32)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -29,29 +30,11 @@ _MOST_BATCH, _MOST_FACES = 4096, 10_000
 Remark = Callable[[str], None]
 
 
-def default_threads() -> tuple[int, ...]:
-    """One, and all that this process may use."""
-    return tuple(sorted({1, usable_cpus()}))
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and on what.
 
-
-def bench(
-    model: str,
-    *,
-    dataset: str = "heads",
-    data: Sequence[Path] = (),
-    boxes: str = "",
-    weights: Path | None = None,
-    model_args: Mapping[str, Any] | None = None,
-    device: str = "auto",
-    threads: Sequence[int] = (),
-    batches: Sequence[int] = (),
-    faces: int = 128,
-    seconds: float = 1.0,
-    remark: Remark = lambda _: None,
-) -> SpeedRecord:
-    """Measure a model: latency, throughput, memory by number of threads; parameters and MACs.
-
-    Parameters
+    Attributes
     ----------
     model : str
         A name as `hpbench.models.resolve.create_model` understands it.
@@ -59,36 +42,77 @@ def bench(
         Where the faces come from: `faces` of them at even distances; their images and boxes alone are used.
     weights, model_args, device
         As in `hpbench.jobs.run`.
-    threads : sequence of int
-        Each is measured in a process of its own; `default_threads` if left out.
-    batches : sequence of int
-        Faces a call; `BATCHES` if left out.  One face is always measured.
+    threads : tuple of int
+        Each is measured in a process of its own.
+    batches : tuple of int
+        Faces a call.
     seconds : float
         For which each call is repeated, after warming up.
+    """
+
+    model: str
+    dataset: str = "heads"
+    data: Sequence[Path] = ()
+    boxes: str = ""
+    weights: Path | None = None
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    threads: tuple[int, ...] = ()
+    batches: tuple[int, ...] = ()
+    faces: int = 128
+    seconds: float = 1.0
+
+    def checked(self, threads: tuple[int, ...], batches: tuple[int, ...]) -> Bench:
+        """The same with these threads and batches where it names none; `InputError` for numbers that cannot be."""
+        full = replace(self, threads=tuple(dict.fromkeys(self.threads or threads)), batches=tuple(sorted({*(self.batches or batches)})))
+        if not all(1 <= n <= usable_cpus() for n in full.threads):
+            raise InputError(f"--threads {','.join(map(str, full.threads))}: this process may use 1 to {usable_cpus()} processors.")
+        if not all(1 <= n <= _MOST_BATCH for n in full.batches):
+            raise InputError(f"--batch {','.join(map(str, full.batches))}: batches are of 1 to {_MOST_BATCH} faces.")
+        if not 1 <= full.faces <= _MOST_FACES:
+            raise InputError(f"--faces {full.faces}: 1 to {_MOST_FACES}.")
+        if not 0 < full.seconds <= 600:
+            raise InputError(f"--seconds {full.seconds:g}: more than 0, at most 600.")
+        return full
+
+    def request(self, what: str, threads: int) -> dict[str, Any]:
+        """What a measuring process is told, as JSON values."""
+        return {
+            "model": self.model, "dataset": self.dataset, "data": [str(path) for path in self.data], "boxes": self.boxes,
+            "weights": str(self.weights) if self.weights is not None else None, "arguments": dict(self.model_args), "device": self.device,
+            "batches": list(self.batches), "faces": self.faces, "seconds": self.seconds, "what": what, "threads": threads,
+        }  # fmt: skip
+
+
+def default_threads() -> tuple[int, ...]:
+    """One, and all that this process may use."""
+    return tuple(sorted({1, usable_cpus()}))
+
+
+def bench(asked: Bench, remark: Remark = lambda _: None) -> SpeedRecord:
+    """Measure a model: latency, throughput, memory by number of threads; parameters and MACs.
+
+    Threads are `default_threads` and batches `BATCHES` where they are not named; one face a call is always measured.
 
     Raises
     ------
     InputError, MissingDataError
         As the model or the data raise them, and where a measuring process dies.
     """
-    chosen = tuple(threads) or default_threads()
-    batches = tuple(batches) or BATCHES
-    _check(chosen, batches, faces, seconds)
-    request = _request(
-        model, dataset, data, boxes, weights, model_args, device, batches=sorted({1, *batches}), faces=faces, seconds=seconds
-    )
-    remark(f"{model}: looking at it")
-    about = _measured({**request, "what": "count", "threads": usable_cpus()}, model)
+    asked = asked.checked(default_threads(), BATCHES)
+    asked = replace(asked, batches=tuple(sorted({1, *asked.batches})))
+    remark(f"{asked.model}: looking at it")
+    about = _measured(asked.request("count", usable_cpus()))
     runs, last = [], {}
-    for count in dict.fromkeys(chosen):
-        remark(f"{model}: measuring with {count} thread{'s' * (count > 1)}")
-        last = _measured({**request, "what": "times", "threads": count}, model)
+    for count in asked.threads:
+        remark(f"{asked.model}: measuring with {count} thread{'s' * (count > 1)}")
+        last = _measured(asked.request("times", count))
         runs.append(build(Run, last["run"], "run"))
-    facts = build(ModelFacts, {**about["model"], "arguments": request["arguments"]}, "model")
+    facts = build(ModelFacts, {**about["model"], "arguments": dict(asked.model_args)}, "model")
     origin = {key: value for key, value in fresh_facts().items() if key in ("hpbench", "git", "date")}
     clock = time.get_clock_info("perf_counter")
     return SpeedRecord(
-        schema=SCHEMA, model=facts, device=last["device"], faces=build(Faces, about["faces"], "faces"), seconds=seconds,
+        schema=SCHEMA, model=facts, device=last["device"], faces=build(Faces, about["faces"], "faces"), seconds=asked.seconds,
         parameters=about["parameters"], macs=about["macs"], counted=about["how"], runs=tuple(runs),
         clock=f"time.perf_counter, {clock.resolution:g} s", environment=last["environment"],
         precision=build(PrecisionDifference, about["precision"], "precision") if about["precision"] else None, **origin,
@@ -115,68 +139,23 @@ class Pipeline(NamedTuple):
     runs: dict[int, list[EndToEnd]]
 
 
-def bench_pipeline(
-    model: str,
-    *,
-    dataset: str = "heads",
-    data: Sequence[Path] = (),
-    boxes: str = "",
-    weights: Path | None = None,
-    model_args: Mapping[str, Any] | None = None,
-    device: str = "auto",
-    threads: Sequence[int] = (),
-    batches: Sequence[int] = (),
-    faces: int = 128,
-    seconds: float = 1.0,
-    remark: Remark = lambda _: None,
-) -> Pipeline:
-    """What a run of a model costs beside the bare model, and the share of each stage; parameters and errors as in `bench`.
+def bench_pipeline(asked: Bench, remark: Remark = lambda _: None) -> Pipeline:
+    """What a run of a model costs beside the bare model, and the share of each stage.
 
-    Parameters
-    ----------
-    threads : sequence of int
-        Each is measured in a process of its own; all processors if left out.
-    batches : sequence of int
-        Faces a call; the model's own number if left out.
+    All processors where no threads are named, and the model's own number of faces a call; errors as in `bench`.
     """
-    chosen = tuple(threads) or (usable_cpus(),)
-    _check(chosen, batches, faces, seconds)
-    request = _request(model, dataset, data, boxes, weights, model_args, device, batches=sorted({*batches}), faces=faces, seconds=seconds)
+    asked = asked.checked((usable_cpus(),), ())
     runs, last = {}, {}
-    for count in dict.fromkeys(chosen):
-        remark(f"{model}: runs with {count} thread{'s' * (count > 1)}")
-        last = _measured({**request, "what": "pipeline", "threads": count}, model)
+    for count in asked.threads:
+        remark(f"{asked.model}: runs with {count} thread{'s' * (count > 1)}")
+        last = _measured(asked.request("pipeline", count))
         runs[count] = [build(EndToEnd, run, "run") for run in last["runs"]]
     where = last["device"]
-    return Pipeline(
-        model, ", ".join([f"device {where or 'not stated'}", hardware_text(last["environment"], where)]),
-        f"{next(iter(runs.values()))[0].faces} faces of {dataset}", runs,
-    )  # fmt: skip
+    hardware = ", ".join([f"device {where or 'not stated'}", hardware_text(last["environment"], where)])
+    return Pipeline(asked.model, hardware, f"{next(iter(runs.values()))[0].faces} faces of {asked.dataset}", runs)
 
 
-def _request(
-    model: str, dataset: str, data: Sequence[Path], boxes: str, weights: Path | None, model_args: Mapping[str, Any] | None, device: str,
-    **more: Any,
-) -> dict[str, Any]:  # fmt: skip
-    """What a measuring process is told, as JSON values."""
-    return {
-        "model": model, "dataset": dataset, "data": [str(path) for path in data], "boxes": boxes,
-        "weights": str(weights) if weights is not None else None, "arguments": dict(model_args or {}), "device": device, **more,
-    }  # fmt: skip
-
-
-def _check(threads: Sequence[int], batches: Sequence[int], faces: int, seconds: float) -> None:
-    if not all(1 <= n <= usable_cpus() for n in threads):
-        raise InputError(f"--threads {','.join(map(str, threads))}: this process may use 1 to {usable_cpus()} processors.")
-    if not all(1 <= n <= _MOST_BATCH for n in batches):
-        raise InputError(f"--batch {','.join(map(str, batches))}: batches are of 1 to {_MOST_BATCH} faces.")
-    if not 1 <= faces <= _MOST_FACES:
-        raise InputError(f"--faces {faces}: 1 to {_MOST_FACES}.")
-    if not 0 < seconds <= 600:
-        raise InputError(f"--seconds {seconds:g}: more than 0, at most 600.")
-
-
-def _measured(request: Mapping[str, Any], model: str) -> dict[str, Any]:
+def _measured(request: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of a fresh process."""
     count = str(request["threads"])
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, count)}
@@ -186,7 +165,7 @@ def _measured(request: Mapping[str, Any], model: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "hpbench.speed.child", str(asked), str(answered)]
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=2)  # stdout is for data
         if not answered.is_file():
-            raise InputError(f"model {model!r}: the process that measured it {_ended(done.returncode)}.")
+            raise InputError(f"model {request['model']!r}: the process that measured it {_ended(done.returncode)}.")
         answer = json.loads(answered.read_text(encoding="utf-8"))
     if "error" in answer:
         raise (MissingDataError if answer["missing"] else InputError)(answer["error"])
