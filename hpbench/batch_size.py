@@ -71,7 +71,7 @@ def choose_batch_size(
                 raise
             except Exception as error:  # of a model, anything
                 if not is_out_of_memory(error):
-                    return model.batch_size
+                    tried.clear()
                 break
             recent = [tried[s] for s in tried if s * 4 > size]
             if len(tried) > 2 and max(recent) < _GAIN * max(rate for s, rate in tried.items() if s * 4 <= size):
@@ -79,6 +79,8 @@ def choose_batch_size(
     finally:
         watch.close()
     if not tried:
+        why = "the model fails on the first faces" if faces else "none of the first faces can be read"
+        remark(f"--batch-size {model.batch_size}, the model's own: {why}")
         return model.batch_size
     chosen = min(size for size, rate in tried.items() if _GAIN * rate >= max(tried.values()))
     remark(f"--batch-size {chosen}: of {', '.join(f'{s} ({rate:.3g} faces/s)' for s, rate in tried.items())}")

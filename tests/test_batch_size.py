@@ -59,14 +59,18 @@ def test_what_memory_does_not_hold_is_not_chosen() -> None:
 
 
 def test_where_nothing_can_be_tried_the_model_s_own_number_stands() -> None:
-    assert chosen(Device(10.0, 1.0), n=0) == Model.batch_size
-    assert chosen(Device(10.0, 1.0, holds=0)) == Model.batch_size
+    told: list[str] = []
+    assert chosen(Device(10.0, 1.0), n=0, remarks=told) == Model.batch_size
+    assert chosen(Device(10.0, 1.0, holds=0), remarks=told) == Model.batch_size
+    assert told == [
+        f"--batch-size 16, the model's own: {why}" for why in ("none of the first faces can be read", "the model fails on the first faces")
+    ]
 
     class Broken(Device):
         def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
             raise ValueError("broken")
 
-    assert chosen(Broken(1.0, 1.0)) == Model.batch_size
+    assert chosen(Broken(1.0, 1.0), remarks=told) == Model.batch_size and told[-1].endswith("the model fails on the first faces")
 
 
 MODEL = """
