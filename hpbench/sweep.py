@@ -30,7 +30,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .atomic import write_atomic
 from .catalog import dataset_card
@@ -58,7 +58,7 @@ class SweepModel:
     weights: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
-    batch_size: int | None = None
+    batch_size: Literal["auto"] | int | None = None
 
     @property
     def folder(self) -> str:

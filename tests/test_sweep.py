@@ -77,6 +77,10 @@ def test_a_plan_is_run_and_run_again_skipped(study: Path, capsys: pytest.Capture
     assert {path: path.stat().st_mtime_ns for path in (study / "results").rglob("*") if path.is_file()} == stamps
 
 
+def test_batches_may_be_left_to_the_machine(study: Path) -> None:
+    assert swept(PLAN.replace('name = "colour"', 'batch_size = "auto"'))[1][1] == "done"
+
+
 def test_a_run_that_fails_does_not_end_the_others(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = PLAN.replace("[[model]]", '[[model]]\nmodel = "nonsense"\n[[model]]\nmodel = "fsanet"\nweights = "nowhere"\n[[model]]', 1)
     (study / "plan.toml").write_text(plan)
@@ -156,6 +160,7 @@ def test_killed_and_given_again(study: Path) -> None:
         (PLAN.replace('name = "colour"', 'name = "FRONTAL."'), "two models would write to 'frontal'"),
         (PLAN.replace("[[dataset]]", '[[dataset]]\ndataset = "miniature"\n[[dataset]]'), "'miniature' stands there twice"),
         (PLAN.replace('name = "colour"', "batch_size = true"), "expected a whole number"),
+        (PLAN.replace('name = "colour"', 'batch_size = "some"'), "expected a whole number"),
         ("[[", "not valid TOML"),
     ],
 )
