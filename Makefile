@@ -1,4 +1,4 @@
-# demo: a first run of hpbench, on the heads that come with it.   test, lint: what CI runs.
+# demo: a first run of hpbench, on the heads that come with it.   test, lint: what CI runs.   test-long: the tests that `test` leaves out.
 # reports: regenerate reports/, and what README.md and docs/ show.   bench: speed, side by side with peers.
 # fuzz: every reader on damaged, odd and hostile inputs (docs/security.md).   faults: runs killed before every step (a quarter of an hour).
 # Everything happens in .venv, which is made when first needed and brought up to date when the dependencies change.
@@ -15,13 +15,16 @@ BIN := .venv/bin
 # compat: an ordinary path entry, so that a folder called hpbench (the clone itself, seen from its parent) does not hide the package
 INSTALL := $(BIN)/python -m pip install --config-settings editable_mode=compat --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo install test lint reports fuzz faults bench clean
+.PHONY: demo install test test-long lint reports fuzz faults bench clean
 
 demo: .venv/demo.stamp
 	@$(BIN)/python examples/demo.py
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+
+test-long: .venv/test.stamp
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 install: .venv/core.stamp
 	@$(INSTALL) --editable '.[$(EXTRAS)]'

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import Done, hpbench, hpbench_process
 
 from hpbench.speed import read_speed
 
@@ -83,13 +83,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def bench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hpbench", "bench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, env={**os.environ, "HPBENCH_WEIGHTS": ""})
+@pytest.fixture(autouse=True)
+def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPBENCH_WEIGHTS", "")
+
+
+def bench(*arguments: object, cwd: Path) -> Done:
+    return hpbench("bench", *arguments, cwd=cwd)
 
 
 def test_a_model_is_measured_and_kept(folder: Path) -> None:
-    done = bench("models.py:Telling", *QUICK, "-o", "telling/speed.json", "--json", cwd=folder)
+    done = hpbench_process("bench", "models.py:Telling", *QUICK, "-o", "telling/speed.json", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     record = read_speed(folder / "telling" / "speed.json")
     assert json.loads(done.stdout) == json.loads(record.to_json())  # nothing that the model printed

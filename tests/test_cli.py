@@ -1,4 +1,4 @@
-"""The command line through its real entry point: what goes to stdout, what to stderr, and the exit code."""
+"""The command line: what goes to stdout, what to stderr, and the exit code; each command once through its real entry point."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Done, hpbench, hpbench_process
 from miniatures.aflw2000 import draw_aflw2000, draw_catalog
 
 from hpbench.catalog import dataset_card, protocol_named, split_ids
 from hpbench.predictions import read_predictions
 
 IDS = split_ids(dataset_card("aflw2000"), "all")[:20]
-
-
-def hpbench(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hpbench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +35,7 @@ def zeros(tmp_path: Path) -> Path:
     return path
 
 
-def refused(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+def refused(result: Done, code: int, *words: str) -> None:
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr and result.stdout == ""
     for word in words:
@@ -47,7 +43,7 @@ def refused(result: subprocess.CompletedProcess[str], code: int, *words: str) ->
 
 
 def test_run_writes_records_and_prints_tables(faces: Path, tmp_path: Path) -> None:
-    result = hpbench("run", "-m", "frontal", "-d", "aflw2000", "--data", faces, cwd=tmp_path)
+    result = hpbench_process("run", "-m", "frontal", "-d", "aflw2000", "--data", faces, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "frontal on aflw2000/pose-1969@1 (partial, not ranked)" in result.stdout
     assert "20 of 2000 faces of aflw2000 are here" in result.stderr
@@ -68,7 +64,7 @@ def test_run_writes_records_and_prints_tables(faces: Path, tmp_path: Path) -> No
 
 def test_score_of_a_file_equals_the_run(faces: Path, zeros: Path, tmp_path: Path) -> None:
     run = hpbench("run", "-m", "frontal", "-d", "aflw2000", "--data", faces, "-o", "out", "--json", cwd=tmp_path)
-    score = hpbench("score", zeros, "-d", "aflw2000", "--data", faces, "-o", "scored", "--json", cwd=tmp_path)
+    score = hpbench_process("score", zeros, "-d", "aflw2000", "--data", faces, "-o", "scored", "--json", cwd=tmp_path)
     assert score.returncode == 0, score.stderr
     ran, scored = json.loads(run.stdout), json.loads(score.stdout)
     assert [r["scores"] for r in ran] == [r["scores"] for r in scored]
@@ -144,7 +140,7 @@ def test_failures_are_charged_and_told(faces: Path, tmp_path: Path) -> None:
 def test_leaderboard_in_four_formats(faces: Path, zeros: Path, tmp_path: Path) -> None:
     hpbench("run", "-m", "frontal", "-d", "aflw2000", "--data", faces, cwd=tmp_path)
     hpbench("score", zeros, "-d", "aflw2000", "--data", faces, cwd=tmp_path)
-    table = hpbench("leaderboard", "hpbench-out", "-d", "aflw2000", cwd=tmp_path)
+    table = hpbench_process("leaderboard", "hpbench-out", "-d", "aflw2000", cwd=tmp_path)
     assert table.returncode == 0 and table.stdout.count("partial") == 6 and "zeros" in table.stdout
     markdown = hpbench("leaderboard", "hpbench-out", "--protocol", "aflw2000/pose-1969", "--format", "markdown", cwd=tmp_path).stdout
     assert markdown.startswith("### aflw2000/pose-1969@1") and "|" in markdown
@@ -247,7 +243,7 @@ def test_lists_and_shows(tmp_path: Path) -> None:
     shown = hpbench("protocols", "show", "aflw2000/pose-1969", cwd=tmp_path).stdout
     assert "99" in shown and "sha256" in shown
     for command in ("datasets", "models", "protocols"):
-        assert hpbench(command, "list", cwd=tmp_path).returncode == 0
+        assert hpbench_process(command, "list", cwd=tmp_path).returncode == 0
     assert json.loads(hpbench("protocols", "show", "aflw2000/pose-1969", "--json", cwd=tmp_path).stdout)["version"] == 1
     assert "vision" in hpbench("models", "show", "fsanet", cwd=tmp_path).stdout.lower()
 
@@ -319,7 +315,8 @@ def test_predictions_of_no_face_that_is_here(faces: Path, tmp_path: Path) -> Non
     assert result.returncode == 2 and "none of its 2 rows is a face whose labels are here" in result.stderr and "far.csv" in result.stderr
 
 
-def test_a_run_is_continued_on_the_same_weights_and_data_only(tmp_path: Path) -> None:
+def test_a_run_is_continued_on_the_same_weights_and_data_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 2)
     draw_aflw2000(tmp_path / "faces", count=20, seed=1, ids=IDS)
     (tmp_path / "w.py").write_text(
         "import os, numpy as np, hpbench\n"
@@ -335,32 +332,12 @@ def test_a_run_is_continued_on_the_same_weights_and_data_only(tmp_path: Path) ->
     )
     for name, yaw in (("one", 1), ("two", 2)):
         (tmp_path / name).write_text(str(yaw))
-    driver = (
-        "import sys, hpbench.parts; hpbench.parts._FACES_PER_PART = 2\n"
-        "from hpbench.cli import main; sys.argv = ['hpbench', *sys.argv[1:]]; main()"
-    )
 
-    def run(weights: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [
-            sys.executable,
-            "-c",
-            driver,
-            "run",
-            "-m",
-            "w.py:W",
-            "-d",
-            "aflw2000",
-            "--data",
-            "faces",
-            "-o",
-            "out",
-            "--weights",
-            weights,
-        ]
-        stop = ["--max-failures", "0"] if environment else []
-        return subprocess.run([*command, *stop], cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True)
+    def run(weights: str, *options: object, **environment: str) -> Done:
+        common = ["-m", "w.py:W", "-d", "aflw2000", "--data", "faces", "-o", "out", "--weights", weights]
+        return hpbench("run", *common, *options, cwd=tmp_path, **environment)
 
-    assert run("one", STOP="1").returncode == 2
+    assert run("one", "--max-failures", 0, STOP="1").returncode == 2
     assert len(list((tmp_path / "out/predictions.parts").glob("part-*.h5"))) == 3
     refused(run("two"), 2, "an unfinished run, of which weights is")
     (tmp_path / "faces" / f"{IDS[5]}.jpg").write_bytes(b"changed")
@@ -382,8 +359,8 @@ def test_labels_that_are_not_here_are_told_before_the_model_runs(faces: Path, tm
         "    def predict(self, images, boxes_xyxy_px):\n"
         "        open('was-called', 'w').close()\n"
     )
-    result = hpbench("run", "-m", "never.py:Never", "-d", "aflw2000", "--data", faces, "--protocol", "landmarks-reannotated", cwd=tmp_path)
-    refused(result, 3, "there are no reannotated labels")
+    never = ["run", "-m", "never.py:Never", "-d", "aflw2000", "--data", faces, "--protocol", "landmarks-reannotated"]
+    refused(hpbench_process(*never, cwd=tmp_path), 3, "there are no reannotated labels")
     assert not (tmp_path / "was-called").exists()
 
 
@@ -447,7 +424,8 @@ def test_no_image_at_all_is_told_before_running(faces: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_folder_inside_the_data_does_not_change_the_data(tmp_path: Path) -> None:
+def test_an_output_folder_inside_the_data_does_not_change_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpbench.parts._FACES_PER_PART", 2)
     draw_aflw2000(tmp_path, count=12, seed=1, ids=IDS[:12])
     (tmp_path / "m.py").write_text(
         "import os, numpy as np, hpbench\n"
@@ -459,16 +437,10 @@ def test_an_output_folder_inside_the_data_does_not_change_the_data(tmp_path: Pat
             "FIRST", repr(float(_first_box(tmp_path)))
         )
     )
-    driver = (
-        "import sys, hpbench.parts; hpbench.parts._FACES_PER_PART = 2\n"
-        "from hpbench.cli import main; sys.argv = ['hpbench', *sys.argv[1:]]; main()"
-    )
-    command = [sys.executable, "-c", driver, "run", "-m", "m.py:M", "-d", "aflw2000", "--data", "."]
-    stopped = subprocess.run(
-        [*command, "--max-failures", "0"], cwd=tmp_path, env={**os.environ, "STOP": "1"}, capture_output=True, text=True
-    )
+    run = ["run", "-m", "m.py:M", "-d", "aflw2000", "--data", "."]
+    stopped = hpbench(*run, "--max-failures", 0, cwd=tmp_path, STOP="1")
     assert stopped.returncode == 2 and "--max-failures 0" in stopped.stderr
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    again = hpbench(*run, cwd=tmp_path)
     assert again.returncode == 0 and "continuing the unfinished run" in again.stderr, again.stderr
 
 

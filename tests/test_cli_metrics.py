@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command_line
 import numpy as np
 import pytest
 from miniatures.aflw2000 import draw_aflw2000
@@ -21,9 +22,8 @@ from hpbench.readers import load
 FOLD = "mae(convention=300w-lp,formula=fold180)"
 
 
-def score(folder: Path, out: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hpbench", "score", "pred.csv", "--data", "faces", "--json", "-o", out, *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+def score(folder: Path, out: str, *options: str) -> command_line.Done:
+    return command_line.hpbench("score", "pred.csv", "--data", "faces", "--json", "-o", out, *options, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -72,24 +72,8 @@ def test_a_metric_of_a_kind_that_is_not_scored_is_told(folder: Path) -> None:
     (folder / "points.csv").write_text(
         "\n".join([lines[1], *(",".join(c for i, c in enumerate(line.split(",")) if i not in (1, 2, 3)) for line in lines[2:])])
     )
-    command = [
-        sys.executable,
-        "-m",
-        "hpbench",
-        "score",
-        "points.csv",
-        "-d",
-        "aflw2000",
-        "--data",
-        "faces",
-        "-o",
-        "points",
-        "--metric",
-        FOLD,
-        "--metric",
-        "distance_px",
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    common = ("score", "points.csv", "-d", "aflw2000", "--data", "faces", "-o", "points")
+    result = command_line.hpbench(*common, "--metric", FOLD, "--metric", "distance_px", cwd=folder)
     assert result.returncode == 0, result.stderr
     told = [line for line in result.stderr.splitlines() if line.startswith("--metric")]
     assert len(told) == 1 and told[0].startswith(f"--metric {FOLD} is not computed: aflw2000/pose-1969@")
@@ -120,8 +104,8 @@ def test_a_view_that_the_labels_do_not_have_is_refused_before_a_model_runs(tmp_p
 def test_a_file_without_rows(folder: Path) -> None:
     (folder / "empty.csv").write_text("# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n")
     for protocol in ((), ("--protocol", "aflw2000/pose-2000")):
-        command = [sys.executable, "-m", "hpbench", "score", "empty.csv", "-d", "aflw2000", "--data", "faces", "-o", "empty", *protocol]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        common = ("score", "empty.csv", "-d", "aflw2000", "--data", "faces", "-o", "empty")
+        result = command_line.hpbench(*common, *protocol, cwd=folder)
         assert result.returncode == 2 and "hpbench: empty.csv: the file has no rows: " in result.stderr
 
 
@@ -151,22 +135,8 @@ def test_errors_landmark_by_landmark_add_up(folder: Path) -> None:
 
 def test_a_table_keeps_to_the_width_of_the_terminal(folder: Path) -> None:
     """Of a terminal of 60 columns; what is no terminal has its own width, whatever COLUMNS says."""
-    command = [
-        sys.executable,
-        "-m",
-        "hpbench",
-        "score",
-        "pred.csv",
-        "-d",
-        "aflw2000",
-        "--data",
-        "faces",
-        "-o",
-        "wide",
-        "--protocol",
-        "pose-2000",
-    ]
-    piped = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "COLUMNS": "60"}).stdout
+    common = ("score", "pred.csv", "-d", "aflw2000", "--data", "faces", "-o", "wide", "--protocol", "pose-2000")
+    piped = command_line.hpbench_process(*common, cwd=folder, COLUMNS="60").stdout
     assert 60 < max(map(len, piped.splitlines())) <= 140
     shown = subprocess.run(
         [sys.executable, "-c", "import sys, hpbench.cli.common as c; sys.stdout.isatty = lambda: True; print(c.terminal_width())"],

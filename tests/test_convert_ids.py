@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import hpbench, hpbench_process
 from foreign_files import openface_table, some_points
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpbench import jobs
 from hpbench.catalog import dataset_card, split_ids
 from hpbench.conversion import convert, match_names
 from hpbench.errors import InputError
@@ -30,12 +29,6 @@ KNOWN = [
     "01/frame_00003",
     "01/frame_00007",
 ]
-
-
-def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hpbench", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=dict(os.environ), timeout=120
-    )
 
 
 @pytest.mark.parametrize(
@@ -99,23 +92,21 @@ def openface_folder(truth: Faces, tmp_path: Path) -> Path:
 
 
 def test_from_openface_to_a_perfect_score(openface_folder: Path, tmp_path: Path) -> None:
-    done = command("convert", openface_folder, "-d", "heads", "--scheme", "ibug68-fixed", "--boxes", "landmarks", "--model", "openface",
-                   "-o", "predictions.csv", cwd=tmp_path)  # fmt: skip
+    options = ("-d", "heads", "--scheme", "ibug68-fixed", "--boxes", "landmarks", "--model", "openface", "-o", "predictions.csv")
+    done = hpbench_process("convert", openface_folder, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "predictions.csv: 40 faces (0 failed) with rotation, landmarks; convention 300w-lp, scheme ibug68-fixed\n"
     for words in ("looks like openface", "left out: gaze", "460 of the 500 faces of heads (test) have no row",
                   "next: hpbench score predictions.csv -d heads", "hpbench doctor predictions.csv -d heads"):  # fmt: skip
         assert words in done.stderr
-    import hpbench
-
-    records = {r.protocol.id: r for r in hpbench.score(tmp_path / "predictions.csv", "heads", out=tmp_path / "out")}
+    records = {r.protocol.id: r for r in jobs.score(tmp_path / "predictions.csv", "heads", out=tmp_path / "out")}
     assert records["heads/pose-camera"].model.name == "openface" and records["heads/pose"].main.n_failed == 460
     assert records["heads/pose"].main.value_detected == pytest.approx(0.0, abs=1e-5)
     assert records["heads/landmarks"].main.value_detected == pytest.approx(0.0, abs=1e-5)
 
 
 def test_the_same_as_json(openface_folder: Path, tmp_path: Path) -> None:
-    done = command("convert", openface_folder, "--from", "openface", "-d", "heads", "-o", "p.h5", "--json", cwd=tmp_path)
+    done = hpbench("convert", openface_folder, "--from", "openface", "-d", "heads", "-o", "p.h5", "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
     assert (found["schema"], found["format"], found["guessed"], found["faces"], found["failed"]) == (1, "openface", False, 40, 0)
     assert found["then"] == ["hpbench score p.h5 -d heads", "hpbench doctor p.h5 -d heads"] and done.stderr == ""
@@ -130,7 +121,7 @@ def test_bad_usage_is_one_sentence(openface_folder: Path, tmp_path: Path) -> Non
         (["odd.csv", "--convention", "yxz", "--column", "yaw", "-o", "p.csv"], "write it as ours=theirs"),
         (["nowhere", "-o", "p.csv"], "there is no such file or folder"),
     ):
-        done = command("convert", *arguments, cwd=tmp_path)
+        done = hpbench("convert", *arguments, cwd=tmp_path)
         assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
         assert not (tmp_path / "p.csv").exists()
 

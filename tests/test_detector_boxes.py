@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import command_line
 import numpy as np
 import pytest
 from made_records import a_record
@@ -179,22 +177,17 @@ def test_output_folders_are_told_apart():
 # ------------------------------------------------------------------------------------------------ the command line
 
 
-def command(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "hpbench", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, timeout=120)
-
-
 def test_predictions_with_boxes_of_ones_own_detector_are_scored(tmp_path):
     ids = hpbench.load("heads").found_ids("test")[:30]
     rows = "".join(f"{i},1,2,3\n" for i in ids)
     file = tmp_path / "mine.csv"
     file.write_text(f"# convention=yxz\n# boxes=detector:mine\n# model=mine\nsample_id,yaw_deg,pitch_deg,roll_deg\n{rows}")
-    done = command("score", file, "-d", "heads", "--protocol", POSE, cwd=tmp_path)
+    done = command_line.hpbench("score", file, "-d", "heads", "--protocol", POSE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "(boxes of detector:mine, not ranked)" in done.stdout and "note: boxes of detector:mine\n" in done.stdout + "\n"
     (record,) = (tmp_path / "hpbench-out" / "mine" / "heads-detector-mine").glob("*.json")
     assert "boxes of detector:mine" in json.loads(record.read_text())["notes"]
-    board = command("leaderboard", tmp_path / "hpbench-out", "-d", "heads", "--protocol", POSE, cwd=tmp_path)
+    board = command_line.hpbench("leaderboard", tmp_path / "hpbench-out", "-d", "heads", "--protocol", POSE, cwd=tmp_path)
     assert "boxes of detector:mine" in board.stdout
 
 
@@ -215,7 +208,7 @@ def test_what_cannot_be_had_is_one_sentence(boxes, code, words, tmp_path, monkey
 def test_the_real_detector_runs_end_to_end(realdata, tmp_path):
     pytest.importorskip("onnxruntime")
     weights = {"HPBENCH_WEIGHTS": str(realdata / "models")}
-    done = command(
+    done = command_line.hpbench(
         "run", "-m", "frontal", "-d", "aflw2000", "--data", realdata / "aflw2000" / "images", "--boxes", "detector:rfb320",
         "--protocol", "pose-1969", "--json", cwd=tmp_path, **weights,
     )  # fmt: skip

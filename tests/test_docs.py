@@ -15,6 +15,7 @@ from miniatures.aflw2000 import draw_aflw2000
 
 import hpbench
 from hpbench.catalog import dataset_card, split_ids
+from hpbench.records import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,9 +52,17 @@ def test_links_lead_somewhere() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pixels of a JPEG may differ by one elsewhere, and with them the demo's last digits")
-def test_generated_blocks_are_up_to_date() -> None:
-    result = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+@pytest.mark.parametrize("options", [("--but", "demo"), pytest.param((), marks=pytest.mark.long)])
+def test_generated_blocks_are_up_to_date(options: tuple[str, ...]) -> None:
+    result = subprocess.run([sys.executable, "docs/generate.py", "--check", *options], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_demo_shows_what_the_shipped_records_say() -> None:
+    (shown,) = re.findall(r"<!-- generated: demo -->\n(.*?)<!-- end -->", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for model, options in (("frontal", "-d"), ("dlib68", "--model-arg boxes=given")):
+        (run,) = (run for run in shown.split("$ hpbench run ") if run.startswith(f"-m {model} {options} "))
+        assert f" {read_record(ROOT / f'baselines/{model}/results/heads.pose@1.json').main.value:.2f} [" in run
 
 
 def test_check_sees_a_change() -> None:
@@ -63,6 +72,7 @@ def test_check_sees_a_change() -> None:
     spec.loader.exec_module(generate)
     text = "<!-- generated: schemes -->\nold\n<!-- end -->\n"
     assert "ibug68-fixed" in generate.regenerated(text) and "old" not in generate.regenerated(text)
+    assert generate.regenerated(text, but=["schemes"]) == text
     row = "  1  colour-blobs   14.38 [3.38, 28.87]   48      93.8 %         207"
     assert generate.comparable(row) == generate.comparable(row.replace("207", " 98"))
     assert generate.comparable(row) != generate.comparable(row.replace("14.38", "14.37"))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import command_line
 import numpy as np
 import pytest
 from chance_faces import noisy, truth_of
@@ -165,12 +163,6 @@ def test_rows_that_landmarks_show_are_tried_for_the_pose(monkeypatch: pytest.Mon
 # ----------------------------------------------------------------------------------------------------------- the command line
 
 
-def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hpbench", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env={**os.environ}, timeout=300
-    )
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Predictions of the rendered heads: labels with noise, good and with a yaw and a polarity that are wrong."""
@@ -190,7 +182,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_tells_and_fails(files: Path) -> None:
-    result = command("doctor", "wrong.csv", "-d", "heads", "--json", cwd=files)
+    result = command_line.hpbench_process("doctor", "wrong.csv", "-d", "heads", "--json", cwd=files)
     assert result.returncode == 1 and result.stderr == "", result.stderr
     document = json.loads(result.stdout)
     assert document["schema"] == 1 and document["found"] and document["dataset"] == "heads"
@@ -200,7 +192,7 @@ def test_the_command_tells_and_fails(files: Path) -> None:
 
 
 def test_the_command_is_content_with_good_ones(files: Path) -> None:
-    result = command("doctor", "good.csv", "--protocol", "heads/pose", cwd=files)
+    result = command_line.hpbench("doctor", "good.csv", "--protocol", "heads/pose", cwd=files)
     assert result.returncode == 0, result.stderr
     assert "explanations were tried" in result.stdout and "visibility not examined" in result.stdout
 
@@ -214,7 +206,7 @@ def test_text_and_markdown(files: Path) -> None:
 
 
 def test_score_hints_and_does_not_for_good_ones(files: Path) -> None:
-    wrong = command("score", "wrong.csv", "-d", "heads", "--protocol", "heads/pose", "-o", "w", cwd=files)
+    wrong = command_line.hpbench("score", "wrong.csv", "-d", "heads", "--protocol", "heads/pose", "-o", "w", cwd=files)
     assert "hpbench doctor wrong.csv --protocol heads/pose tries explanations" in wrong.stderr and wrong.returncode == 0
     record = a_record("net", 80.0)
     assert doctor_hint([record], "p.h5") == ""
@@ -228,7 +220,7 @@ def test_bad_input_is_one_sentence(files: Path, tmp_path: Path) -> None:
         (("doctor", files / "good.csv"), 2, "say which dataset"),
         (("doctor", files / "good.csv", "-d", "aflw2000"), 3, "aflw2000"),
     ):
-        result = command(*arguments, cwd=tmp_path)
+        result = command_line.hpbench(*arguments, cwd=tmp_path)
         assert result.returncode == code and words in result.stderr and "Traceback" not in result.stderr, result.stderr
     with pytest.raises(InputError, match="ids are not in the dataset"):
         diagnose(Predictions(Faces(["x"], rotation=np.eye(3)[None])), "heads")

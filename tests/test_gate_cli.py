@@ -1,16 +1,15 @@
-"""`hpbench compare` and `hpbench gate` through the real entry point, and what they write for CI systems."""
+"""`hpbench compare` and `hpbench gate`, once each through the real entry point, and what they write for CI systems."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from command_line import Done, hpbench, hpbench_process
 from compared_records import pair_of, some_errors, write
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,13 +20,12 @@ from hpbench.report.gate import gate_annotations, gate_json, gate_junit, gate_ma
 from hpbench.report.gate_power import gate_errors_markdown, gate_power_figure, read_gate_power
 
 ROOT = Path(__file__).resolve().parents[1]
-Done = subprocess.CompletedProcess[str]
 
 
-def hpbench(*arguments: object, cwd: Path, **environment: str) -> Done:
-    command = [sys.executable, "-m", "hpbench", *map(str, arguments)]
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**clean, **environment}, timeout=120)
+@pytest.fixture(autouse=True)
+def not_on_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("GITHUB_")]:
+        monkeypatch.delenv(name)
 
 
 def refused(done: Done, *words: str) -> None:
@@ -46,7 +44,7 @@ def folders(tmp_path: Path) -> Path:
 
 
 def test_compare_prints_tables_and_one_document(folders: Path) -> None:
-    done = hpbench("compare", "new", "ref", "--figure", "change.png", cwd=folders)
+    done = hpbench_process("compare", "new", "ref", "--figure", "change.png", cwd=folders)
     assert done.returncode == 0 and done.stdout.startswith("aflw2000/pose-1969@1: NEW net, REF net; 200 faces")
     assert (folders / "change.png").read_bytes().startswith(b"\x89PNG")
     document = json.loads(hpbench("compare", "new", "ref", "--json", cwd=folders).stdout)
@@ -65,7 +63,7 @@ def test_compare_refuses_in_one_sentence(folders: Path) -> None:
 def test_gate_exit_codes(folders: Path) -> None:
     passed = hpbench("gate", "new", "--against", "ref", "--fail-if", "mae > +10%", cwd=folders)
     assert passed.returncode == 0 and "gate passed" in passed.stdout
-    failed = hpbench("gate", "new", "--against", "ref", cwd=folders)
+    failed = hpbench_process("gate", "new", "--against", "ref", cwd=folders)
     assert failed.returncode == 1 and "FAILED" in failed.stdout and failed.stderr == ""
     assert hpbench("gate", "new", "--against", "ref", "--tolerance", "2", cwd=folders).returncode == 0
     # no change is not what was asked for

@@ -82,6 +82,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_rendering(tmp_path: Path) -
         render_heads(tmp_path / "file" / "heads", count=1, seed=0)
 
 
+@pytest.mark.long
 def test_workers_end_with_the_parent(tmp_path: Path) -> None:
     options = ["-n", "5000", "--seed", "3", "--size", "32", "-j", "2", "-o", "out"]
     command = [sys.executable, "-m", "hpbench", "render", "heads", *options]
@@ -118,8 +119,9 @@ def test_a_torn_shard_is_named(shards: list[Path], tmp_path: Path) -> None:
         render_heads(tmp_path, count=3, seed=3, size_px=32, per_shard=3)
 
 
-def test_several_processes_make_the_same_files(shards: list[Path], tmp_path: Path) -> None:
-    options = ["-n", "3", "--seed", "3", "--size", "32", "--shard", "3", "-j", "2", "-o", "out"]
+@pytest.mark.parametrize("processes", ["1", pytest.param("2", marks=pytest.mark.long)])
+def test_the_command_makes_the_same_files(shards: list[Path], tmp_path: Path, processes: str) -> None:
+    options = ["-n", "3", "--seed", "3", "--size", "32", "--shard", "3", "-j", processes, "-o", "out"]
     command = [sys.executable, "-m", "hpbench", "render", "heads", *options]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 0, result.stderr

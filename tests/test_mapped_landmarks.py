@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import command_line
 import numpy as np
 import pytest
 from chance_faces import protocol_of, truth_of
@@ -144,11 +142,8 @@ def test_doctor_and_sensitivity_take_mapped_points(folder: Path, written: tuple[
 
 
 def test_the_command_line_says_so(folder: Path, written: tuple[Path, Faces], tmp_path: Path) -> None:
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hpbench", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ), timeout=120)
-
-    scored = run("score", written[0], "-d", "aflw2000", "--data", folder, "--protocol", "aflw2000/landmarks-original", "-o", "out")
+    common = ("score", written[0], "-d", "aflw2000", "--data", folder, "--protocol", "aflw2000/landmarks-original")
+    scored = command_line.hpbench(*common, "-o", "out", cwd=tmp_path)
     assert scored.returncode == 0, scored.stderr
     assert "note: landmarks mapped from openseeface66" in scored.stdout
-    assert "landmarks mapped from openseeface66" in run("leaderboard", "out", "--format", "markdown").stdout
+    assert "landmarks mapped from openseeface66" in command_line.hpbench("leaderboard", "out", "--format", "markdown", cwd=tmp_path).stdout

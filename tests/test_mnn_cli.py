@@ -272,6 +272,7 @@ def test_time_and_data_that_are_not_there(sets: Path, tiny: Path, tmp_path: Path
 # ------------------------------------------------------------------------------------------------- the loss curve
 
 
+@pytest.mark.long
 def test_the_loss_curve_is_reproduced() -> None:
     rows = mnn_loss_curve.curve()
     assert mnn_loss_curve.beyond_tolerance(rows) == []

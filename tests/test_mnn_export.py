@@ -34,20 +34,21 @@ EXACT = CropSpec(0.3, "square-by-height", "constant", "linear", "exact")
 class Exported(NamedTuple):
     weights: Path
     whole: Path
-    encoder: Path
+
+
+def export_to(folder: Path, weights: Path, *options: str) -> Path:
+    """The folder of the file and its card, written by the command."""
+    done = CliRunner().invoke(cli, ["models", "export", "mnn", "--weights", str(weights), "--onnx", str(folder / "net.onnx"), *options])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert done.stdout.strip() == str(folder / "card.toml")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """Both files, written by the command."""
     folder = tmp_path_factory.mktemp("export")
     weights = weights_in(folder)
-    for name, more in (("whole", ()), ("encoder", ("--encoder",))):
-        command = ["models", "export", "mnn", "--weights", str(weights), "--onnx", str(folder / name / "net.onnx"), *more]
-        done = CliRunner().invoke(cli, command)
-        assert done.exit_code == 0, (done.output, done.exception)
-        assert done.stdout.strip() == str(folder / name / "card.toml")
-    return Exported(weights, folder / "whole", folder / "encoder")
+    return Exported(weights, export_to(folder / "whole", weights))
 
 
 def test_the_card_model_says_what_the_pytorch_model_says(exported: Exported) -> None:
@@ -67,15 +68,17 @@ def test_the_card_model_says_what_the_pytorch_model_says(exported: Exported) -> 
     assert model.name.startswith("mnn-onnx-")
 
 
-def test_the_encoder_alone(exported: Exported) -> None:
+@pytest.mark.long
+def test_the_encoder_alone(exported: Exported, tmp_path: Path) -> None:
+    encoder = export_to(tmp_path, exported.weights, "--encoder")
     images, boxes = some_heads(5)
     ours, theirs = (
         MnnEncoder(exported.weights).predict(images, boxes),
-        create_model(str(exported.encoder / "card.toml")).predict(images, boxes),
+        create_model(str(encoder / "card.toml")).predict(images, boxes),
     )
     assert ours.rotation is not None and theirs.rotation is not None and theirs.landmarks is None
     assert geodesic_deg(ours.rotation, theirs.rotation).max() < 0.01
-    assert (exported.encoder / "net.onnx").stat().st_size < 0.8 * (exported.whole / "net.onnx").stat().st_size
+    assert (encoder / "net.onnx").stat().st_size < 0.8 * (exported.whole / "net.onnx").stat().st_size
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])

@@ -74,6 +74,7 @@ def same(a: Any, b: Any) -> bool:
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
+@pytest.mark.long
 def test_overfits_eight_heads(heads: HeadShards, tmp_path: Path) -> None:
     config = TrainConfig(
         network=NetworkConfig(input_px=32, widths=(16, 32)), augment=STILL, epochs=5, pretrain_epochs=2, steps_per_epoch=50, batch_size=8,

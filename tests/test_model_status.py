@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import hpbench, hpbench_process
 
 from hpbench.catalog import ModelCard, model_card_from, model_cards
 from hpbench.errors import InputError, MissingDataError
@@ -35,10 +36,6 @@ REQUIRES = [
 @pytest.fixture
 def requires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIRES)
-
-
-def hpbench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "hpbench", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120)
 
 
 def test_the_requirements_of_an_extra(requires: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +141,7 @@ def test_list_and_show(tmp_path: Path) -> None:
         "status": "ready", "to_do": [], "missing_files": [],
     }  # fmt: skip
     assert listed["fsanet"]["missing_files"] == list(weight_files(CARDS["fsanet"])) and "weights" in listed["fsanet"]["to_do"]
-    table = hpbench("models", "list", cwd=tmp_path).stdout.splitlines()
+    table = hpbench_process("models", "list", cwd=tmp_path).stdout.splitlines()
     row = next(line for line in table if line.startswith("fsanet"))
     assert "needs" in row and "hpbench models show fsanet" in row
     shown = hpbench("models", "show", "fsanet", cwd=tmp_path).stdout

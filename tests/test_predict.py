@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from miniatures.aflw2000 import draw_aflw2000
 
-from hpbench.catalog import dataset_card, split_ids
 from hpbench.errors import InputError, RunStoppedError
 from hpbench.faces import Faces, Sample
 from hpbench.images import ImageRef, encode_jpeg
@@ -298,83 +289,6 @@ def test_memory_is_bounded_by_a_window(tmp_path: Path) -> None:
     samples = [Sample(f"f{i:03d}", ImageRef("x.jpg", fetch), np.zeros(4)) for i in range(200)]
     run(Slow(), samples, tmp_path, batch_size=4, workers=2)
     assert most <= 4 + 2 * 4 + 2
-
-
-SLOW_MODEL = """
-import time
-import numpy as np
-import hpbench
-
-class Slow(hpbench.Model):
-    batch_size = 4
-
-    def predict(self, images, boxes_xyxy_px):
-        time.sleep(DELAY)
-        euler = [[i.mean() / 3, b[0] / 10, i[..., 0].mean() / 5] for i, b in zip(images, boxes_xyxy_px)]
-        return hpbench.Faces(euler_deg=np.array(euler), convention="300w-lp")
-"""
-
-DRIVER = """
-import sys
-from pathlib import Path
-import hpbench.parts
-hpbench.parts._FACES_PER_PART = 4
-from hpbench.cli import main
-sys.argv = ["hpbench", *sys.argv[1:]]
-main()
-"""
-
-
-def slow_run(folder: Path) -> list[str]:
-    """The command of a run in parts of four faces, over ``folder/faces`` with the model ``folder/slow.py``."""
-    return [sys.executable, "-c", DRIVER, "run", "-m", f"{folder / 'slow.py'}:Slow", "-d", "aflw2000", "--data", str(folder / "faces")]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
-def test_killed_with_9_and_started_again_the_file_is_the_same(tmp_path: Path) -> None:
-    draw_aflw2000(tmp_path / "faces", count=24, seed=3, ids=split_ids(dataset_card("aflw2000"), "all")[:24])
-    (tmp_path / "slow.py").write_text(textwrap.dedent(SLOW_MODEL).replace("DELAY", "0.15"))
-    command = slow_run(tmp_path)
-    killed = [*command, "-o", str(tmp_path / "killed")]
-    parts = tmp_path / "killed" / PARTS
-    for least in (1, 3):
-        process = subprocess.Popen(killed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while len(list(parts.glob("part-*.h5"))) < least and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert least <= len(list(parts.glob("part-*.h5"))) < 6
-        assert not (tmp_path / "killed/predictions.h5").exists()
-    again = subprocess.run(killed, capture_output=True, text=True, check=True)
-    assert "continuing the unfinished run" in again.stderr
-    subprocess.run([*command, "-o", str(tmp_path / "whole")], capture_output=True, check=True)
-    assert (tmp_path / "killed/predictions.h5").read_bytes() == (tmp_path / "whole/predictions.h5").read_bytes()
-    records = [json.loads((tmp_path / side / "aflw2000.pose-1969@1.json").read_text()) for side in ("killed", "whole")]
-    assert records[0]["timing"]["faces"] < records[1]["timing"]["faces"] == 24
-    for record in records:
-        for volatile in ("timing", "environment", "git", "date"):
-            record.pop(volatile)
-    assert records[0] == records[1]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child is POSIX")
-def test_interrupted_is_130_and_keeps_what_was_done(tmp_path: Path) -> None:
-    draw_aflw2000(tmp_path / "faces", count=16, seed=3, ids=split_ids(dataset_card("aflw2000"), "all")[:16])
-    (tmp_path / "slow.py").write_text(SLOW_MODEL.replace("DELAY", "0.3"))
-    command = slow_run(tmp_path)
-    heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell starts in the background does not
-    process = subprocess.Popen(
-        [*command, "-o", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding
-    )
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "out" / PARTS).glob("part-*.h5")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in told and "Traceback" not in told
-    assert list((tmp_path / "out" / PARTS).glob("part-*.h5"))
 
 
 def test_a_face_without_a_box_is_not_given_to_the_model(tmp_path: Path) -> None:

@@ -81,6 +81,17 @@ def torch_environment() -> dict[str, str]:
     return {**os.environ, "GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else dict(os.environ)
 
 
+def test_the_run_is_that_of_one_process(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    run = make_run(tmp_path)
+    assert hpbench("run", *run, "-o", tmp_path / "whole").returncode == 0
+    done = subprocess.run(torch_run(run, tmp_path / "out"), text=True, capture_output=True, env=torch_environment(), timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("on aflw2000/pose-1969@1 (partial, not ranked)") == 1, "one process prints"
+    assert_same_run(tmp_path / "whole", tmp_path / "out")
+
+
+@pytest.mark.long
 @LINUX
 def test_killed_and_given_again_it_is_the_run_of_one_process(tmp_path: Path) -> None:
     pytest.importorskip("torch")

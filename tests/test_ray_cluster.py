@@ -88,6 +88,7 @@ class Told(Progress):
         self.faces.append(faces)
 
 
+@pytest.mark.long
 def test_the_run_is_that_of_one_process(study: Path, tmp_path: Path, two_nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told, remarks = Told(), []
     monkeypatch.chdir(study)  # relative paths mean the same on the nodes
@@ -103,6 +104,7 @@ def test_the_run_is_that_of_one_process(study: Path, tmp_path: Path, two_nodes: 
     assert told.begun == [(0, COUNT)] and sorted(told.faces) == [2, 4, 4, 4, 4, 4, 4]
 
 
+@pytest.mark.long
 def test_a_worker_is_killed(study: Path, tmp_path: Path, two_nodes: Any, slow: None) -> None:
     def kill() -> None:
         before = calls(study, least=2)
@@ -113,6 +115,7 @@ def test_a_worker_is_killed(study: Path, tmp_path: Path, two_nodes: Any, slow: N
     assert len(set(calls(study, least=1))) >= 2, "another process went on"
 
 
+@pytest.mark.long
 def test_a_broken_model_is_one_sentence(study: Path, tmp_path: Path, two_nodes: Any) -> None:
     (study / "die").touch()
     (study / "calls").unlink(missing_ok=True)
@@ -124,6 +127,7 @@ def test_a_broken_model_is_one_sentence(study: Path, tmp_path: Path, two_nodes: 
     assert len(set(calls(study, least=1))) == 1, "it failed once, not on every node"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="a worker is told by /proc")
 def test_a_task_that_cannot_be_done(study: Path, tmp_path: Path, two_nodes: Any) -> None:
     in_a_worker = "'raylet' in pathlib.Path(f'/proc/{os.getppid()}/cmdline').read_text()"
@@ -133,6 +137,7 @@ def test_a_task_that_cannot_be_done(study: Path, tmp_path: Path, two_nodes: Any)
         run(tmp_path, tmp_path / "out", two_nodes, data=study / "faces")
 
 
+@pytest.mark.long
 def test_a_node_that_sees_other_data(study: Path, tmp_path: Path, two_nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(study / "faces", tmp_path / "faces")
     source = load("aflw2000", tmp_path / "faces")
@@ -142,6 +147,7 @@ def test_a_node_that_sees_other_data(study: Path, tmp_path: Path, two_nodes: Any
         run(study, tmp_path / "out", two_nodes, data=tmp_path / "faces")
 
 
+@pytest.mark.long
 def test_too_many_failures_and_going_on(study: Path, tmp_path: Path, two_nodes: Any) -> None:
     shutil.copytree(study / "faces", tmp_path / "faces")
     pictures = sorted((tmp_path / "faces").glob("*.jpg"))
@@ -158,6 +164,7 @@ def test_too_many_failures_and_going_on(study: Path, tmp_path: Path, two_nodes: 
     assert_same_run(tmp_path / "whole", tmp_path / "out")
 
 
+@pytest.mark.long
 def test_faces_that_the_model_fails_on_together(study: Path, tmp_path: Path, two_nodes: Any) -> None:
     """A part in which nothing succeeds is no broken model, if it has answered for others."""
     text = MODEL.replace("        euler =", "        if not any(map(np.any, images)): raise ValueError('too dark')\n        euler =")
@@ -171,6 +178,7 @@ def test_faces_that_the_model_fails_on_together(study: Path, tmp_path: Path, two
     assert_same_run(tmp_path / "whole", tmp_path / "out")
 
 
+@pytest.mark.long
 def test_a_cluster_that_lacks_what_a_task_takes(study: Path, tmp_path: Path, two_nodes: Any) -> None:
     remarks: list[str] = []
 

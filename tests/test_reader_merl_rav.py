@@ -261,6 +261,7 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory, draw):
 # ------------------------------------------------------------------------------------------------- the real files
 
 
+@pytest.mark.long
 def test_all_19314_real_files(realdata, monkeypatch):
     dataset = load("merl-rav", realdata / "aflw" / "merl_rav_labels.tar.gz")
     test, train = dataset.truth("test"), dataset.truth("train")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command_line import hpbench, hpbench_process
 
 from hpbench.catalog import catalog_roots
 from hpbench.catalog.published import published_curves, published_rows
@@ -19,11 +19,6 @@ from hpbench.leaderboard import collect_found
 from hpbench.report.folder import Report, report_of
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def hpbench(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hpbench", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -142,26 +137,26 @@ def test_nothing_to_report_on_is_said() -> None:
 
 
 def test_command_line(records: Path, tmp_path: Path) -> None:
-    made = hpbench("report", records, "-o", tmp_path / "r", "--no-published", "--figures", "png")
+    made = hpbench_process("report", records, "-o", tmp_path / "r", "--no-published", "--figures", "png", cwd=tmp_path)
     assert made.returncode == 0 and "of 2 pages" in made.stderr, made.stderr
     assert (tmp_path / "r/figures/heads.pose-yaw-75.error-against-yaw.png").read_bytes().startswith(b"\x89PNG")
-    assert hpbench("report", records, "-o", tmp_path / "r", "--no-published", "--figures", "png", "--check").returncode == 0
+    assert hpbench("report", records, "-o", tmp_path / "r", "--no-published", "--figures", "png", "--check", cwd=tmp_path).returncode == 0
     (tmp_path / "r/heads.md").write_text("")
-    stale = hpbench("report", records, "-o", tmp_path / "r", "--no-published", "--figures", "png", "--check")
+    stale = hpbench("report", records, "-o", tmp_path / "r", "--no-published", "--figures", "png", "--check", cwd=tmp_path)
     assert stale.returncode == 1 and "heads.md" in stale.stderr and not (tmp_path / "r/heads.md").read_text()
-    wrong = hpbench("report", tmp_path / "nowhere", "-o", tmp_path / "r")
+    wrong = hpbench("report", tmp_path / "nowhere", "-o", tmp_path / "r", cwd=tmp_path)
     assert wrong.returncode == 2 and "there is no such record or folder" in wrong.stderr
-    assert hpbench("report", "--site", tmp_path / "s", "--check").returncode == 2
+    assert hpbench("report", "--site", tmp_path / "s", "--check", cwd=tmp_path).returncode == 2
 
 
 def test_a_site_by_the_command_line(records: Path, tmp_path: Path) -> None:
-    made = hpbench("report", records, "--site", tmp_path / "s", "--no-published")
+    made = hpbench("report", records, "--site", tmp_path / "s", "--no-published", cwd=tmp_path)
     assert made.returncode == 0 and "always frontal" in (tmp_path / "s/heads.pose-yaw-75.1.html").read_text(), made.stderr
-    empty = hpbench("report", records, "--site", tmp_path / "t", "-d", "biwi", "--no-published")
+    empty = hpbench("report", records, "--site", tmp_path / "t", "-d", "biwi", "--no-published", cwd=tmp_path)
     assert empty.returncode == 2 and "there is no record of biwi to show" in empty.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="last digits of statistics may differ elsewhere")
 def test_reports_are_up_to_date() -> None:
-    result = hpbench("report", "--check")
+    result = hpbench("report", "--check", cwd=ROOT)
     assert result.returncode == 0, result.stderr

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import command_line
 import numpy as np
 import pytest
 from annotation_truth import opal23_truth
@@ -171,11 +169,10 @@ def test_bad_usage(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hpbench", "selfcheck", "--protocol", "heads/pose-hard"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ), timeout=120)
+    done = command_line.hpbench_process("selfcheck", "--protocol", "heads/pose-hard", cwd=tmp_path)
     assert done.returncode == 0 and "heads/pose-hard: truth scores perfect" in done.stdout and done.stderr == "5 passed, 0 failed.\n"
-    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ), timeout=120)
+    done = command_line.hpbench("selfcheck", "--protocol", "heads/pose-hard", "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
     assert (found["schema"], found["ok"], len(found["checks"])) == (1, True, 5) and set(found["checks"][0]) == {"name", "result", "said"}
-    done = subprocess.run([*command[:4], "-d", "biwi"], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ), timeout=120)
+    done = command_line.hpbench("selfcheck", "-d", "biwi", cwd=tmp_path)
     assert done.returncode == 3 and "Traceback" not in done.stderr

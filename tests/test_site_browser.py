@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from made_site import board_of_many, made_boards
 
+from hpbench.leaderboard import Board
 from hpbench.site.write import site_files
 
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ PUBLISHED = "#published tbody tr"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("site")
-    many = {f"many/{name}": text for name, text in site_files([board_of_many(2000)]).items()}
-    for name, text in (site_files(made_boards()) | many).items():
-        path = out / name
+    return written(made_boards(), tmp_path_factory.mktemp("site"))
+
+
+def written(boards: Sequence[Board], folder: Path) -> Path:
+    """The folder, with the site of these boards."""
+    for name, text in site_files(boards).items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return out
+    return folder
 
 
 def playwright_expect(locator: Locator) -> LocatorAssertions:
@@ -82,6 +86,7 @@ def shown_key(texts: list[str]) -> list[float]:
     return [float(text) for text in texts if text != "—"]
 
 
+@pytest.mark.long
 def test_every_page_opens_in_silence(page: Page, site: Path) -> None:
     for path in [*sorted(site.glob("*.html")), *sorted(site.glob("records/*.html"))]:
         page.goto(path.as_uri())
@@ -106,6 +111,7 @@ def test_a_header_sorts_both_ways_and_empty_cells_stay_last(page: Page, site: Pa
     assert column(page, 0) != column(page, 0)[::-1] and len(column(page, 0)) == len(before)
 
 
+@pytest.mark.long
 def test_sorting_keeps_the_order_of_equals(page: Page, site: Path) -> None:
     page.goto((site / BOARD).as_uri())
     verdict = next(i for i, text in enumerate(page.locator("#published thead th").all_inner_texts()) if text.startswith("comparable"))
@@ -116,6 +122,7 @@ def test_sorting_keeps_the_order_of_equals(page: Page, site: Path) -> None:
     assert after == sorted(before, key=lambda pair: order[pair[0]])
 
 
+@pytest.mark.long
 def test_filters_hide_rows_and_say_how_many_are_left(page: Page, site: Path) -> None:
     page.goto((site / BOARD).as_uri())
     output = page.locator("#published output")
@@ -138,6 +145,7 @@ def test_filters_hide_rows_and_say_how_many_are_left(page: Page, site: Path) -> 
     assert set(column(page, 1, "#boards tbody tr")) == {"aflw2000"}
 
 
+@pytest.mark.long
 def test_a_mark_speaks_to_pointer_finger_and_keyboard(page: Page, site: Path) -> None:
     page.goto((site / BOARD).as_uri())
     marks, tip = page.locator("#intervals .mark"), page.locator("#tip")
@@ -159,6 +167,7 @@ def test_a_mark_speaks_to_pointer_finger_and_keyboard(page: Page, site: Path) ->
     assert tip.inner_text() == marks.nth(2).get_attribute("aria-label")
 
 
+@pytest.mark.long
 def test_the_theme_follows_the_system_and_a_choice_is_kept(page: Page, site: Path) -> None:
     def paper() -> str:
         return page.evaluate("getComputedStyle(document.body).backgroundColor")  # type: ignore[no-any-return]
@@ -174,6 +183,7 @@ def test_the_theme_follows_the_system_and_a_choice_is_kept(page: Page, site: Pat
     assert paper() == light and page.locator("#theme").inner_text() == "Dark"
 
 
+@pytest.mark.long
 def test_the_theme_works_where_nothing_can_be_kept(page: Page, site: Path) -> None:
     page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });")
     page.goto((site / BOARD).as_uri())
@@ -181,6 +191,7 @@ def test_the_theme_works_where_nothing_can_be_kept(page: Page, site: Path) -> No
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_paper(page: Page, site: Path, scheme: str) -> None:
     """WCAG AA: 4.5 to 1, computed from the colours the browser shows."""
@@ -202,6 +213,7 @@ def test_text_stands_out_from_its_paper(page: Page, site: Path, scheme: str) -> 
         assert (bright + 0.05) / (dim + 0.05) >= 4.5, ink
 
 
+@pytest.mark.long
 def test_a_phone_scrolls_tables_and_not_the_page(page: Page, site: Path) -> None:
     page.set_viewport_size({"width": 375, "height": 700})
     for path in sorted(site.glob("*.html")) + sorted((site / "records").glob("*.html")):
@@ -211,8 +223,9 @@ def test_a_phone_scrolls_tables_and_not_the_page(page: Page, site: Path) -> None
     assert page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('#published .scroll'))")
 
 
-def test_two_thousand_rows_sort(page: Page, site: Path) -> None:
-    page.goto((site / "many" / BOARD).as_uri())
+@pytest.mark.long
+def test_two_thousand_rows_sort(page: Page, tmp_path: Path) -> None:
+    page.goto((written([board_of_many(2000)], tmp_path) / BOARD).as_uri())
     rows = "#published tbody tr"
     page.locator("#published thead th").nth(1).get_by_role("button").click()
     values = [float(text) for text in column(page, 1, rows)]
@@ -225,6 +238,7 @@ def test_two_thousand_rows_sort(page: Page, site: Path) -> None:
     assert page.locator(rows).last.is_visible()
 
 
+@pytest.mark.long
 def test_the_citation_is_copied(page: Page, site: Path) -> None:
     page.goto((site / BOARD).as_uri())
     page.get_by_role("button", name="Copy BibTeX").click()
@@ -232,6 +246,7 @@ def test_the_citation_is_copied(page: Page, site: Path) -> None:
     assert "@" in page.evaluate("getSelection().toString()")
 
 
+@pytest.mark.long
 def test_everything_can_be_read_without_a_script(browser: Browser, site: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -190,6 +190,7 @@ def _written(plan: str) -> Path:
     return Path("plan.toml")
 
 
+@pytest.mark.long
 def test_on_a_cluster_of_this_machine_it_comes_out_the_same(study: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     assert swept() == [("frontal", "done"), ("colour", "done")]
@@ -206,6 +207,7 @@ def test_on_a_cluster_of_this_machine_it_comes_out_the_same(study: Path) -> None
         assert read_record(one / "miniature.pose@1.json").same_as(read_record(other / "miniature.pose@1.json"))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child is POSIX")
 def test_interrupted_on_a_cluster_it_ends(study: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import hpbench, hpbench_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_records import a_record
@@ -248,12 +246,7 @@ def test_published_values(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     put(tmp_path / "bad.csv", "sample_id,v0,v1\na,1,1.7\nb,x,0\n")
     write_predictions(tmp_path / "good.npz", some_predictions())
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hpbench", "validate", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ), timeout=120)
-
-    done = run("bad.csv", "good.npz")
+    done = hpbench_process("validate", "bad.csv", "good.npz", cwd=tmp_path)
     assert done.returncode == 1 and "1 of 2 files are wrong." in done.stderr
     assert done.stdout.splitlines() == [
         "bad.csv: predictions, 2 problems",
@@ -261,8 +254,8 @@ def test_the_command(tmp_path: Path) -> None:
         "  line 3: row 2, column 'v0': 'x' is no number.",
         "good.npz: predictions, ok",
     ]
-    assert run("good.npz").returncode == 0
-    found = json.loads(run("bad.csv", "--json").stdout)
+    assert hpbench("validate", "good.npz", cwd=tmp_path).returncode == 0
+    found = json.loads(hpbench("validate", "bad.csv", "--json", cwd=tmp_path).stdout)
     assert (found["schema"], found["ok"]) == (1, False) and found["files"][0]["problems"][1]["column"] == "v0"
-    done = run("bad.csv", "nowhere.csv")
+    done = hpbench("validate", "bad.csv", "nowhere.csv", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr == "hpbench: nowhere.csv: there is no such file or folder.\n"
