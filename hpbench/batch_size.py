@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from .batches import Prepared, Watch, is_out_of_memory, prepare_face
+from .batches import Prepared, Watch, prepare_face
 from .detectors.chosen import DetectedBoxes
 from .errors import InputError, RunStoppedError
 from .faces import Sample
@@ -26,6 +26,7 @@ Clock = Callable[[], float]
 def choose_batch_size(
     model: Model,
     samples: Iterable[Sample],
+    most: int,
     *,
     detected: DetectedBoxes | None = None,
     timeout_s: float | None = None,
@@ -39,6 +40,8 @@ def choose_batch_size(
     model : Model
     samples : iterable of Sample
         The faces of the run; the first that can be read are tried with.
+    most : int
+        How many there are.
     detected : DetectedBoxes, optional
         Gives the model its boxes.
     timeout_s : float, optional
@@ -60,18 +63,18 @@ def choose_batch_size(
     """
     faces = _ready(model, samples, detected)
     watch = Watch(model, timeout_s=timeout_s)
-    most = min(_MOST, max(1, _MOST_BYTES // max([1, *(_bytes(item.face) for item in faces)])))
+    most = min(_MOST, most, max(1, _MOST_BYTES // max([1, *(_bytes(item.face) for item in faces)])))
     tried: dict[int, float] = {}
     try:
         while faces and (size := 2 ** len(tried)) <= most:
             batch = [faces[i % len(faces)] for i in range(size)]
+            if timeout_s and tried and 2 * size / tried[size // 2] > timeout_s / 2:
+                break  # a call that does not come back in time would end the run
             try:
                 tried[size] = size / _seconds(lambda batch=batch: watch.call(batch), clock)  # type: ignore[misc]
-            except RunStoppedError:
-                raise
-            except Exception as error:  # of a model, anything
-                if not is_out_of_memory(error):
-                    tried.clear()
+            except RunStoppedError as error:
+                raise RunStoppedError(f"--batch-size auto, {size} faces a call: {error}") from None
+            except (Exception, SystemExit):  # of a model, anything, and of memory: what it took before is what it takes
                 break
             recent = [tried[s] for s in tried if s * 4 > size]
             if len(tried) > 2 and max(recent) < _GAIN * max(rate for s, rate in tried.items() if s * 4 <= size):
@@ -79,7 +82,7 @@ def choose_batch_size(
     finally:
         watch.close()
     if not tried:
-        why = "the model fails on the first faces" if faces else "none of the first faces can be read"
+        why = "the model fails on the first face" if faces else "none of the first faces can be read"
         remark(f"--batch-size {model.batch_size}, the model's own: {why}")
         return model.batch_size
     chosen = min(size for size, rate in tried.items() if _GAIN * rate >= max(tried.values()))

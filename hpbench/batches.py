@@ -20,7 +20,7 @@ from .faces import Faces, Sample
 from .models.interface import Model
 
 __all__ = [
-    "UNREADABLE", "ModelFailure", "NoBox", "Prepared", "Ready", "Watch", "is_out_of_memory", "joined", "last_failure", "predict_batch",
+    "UNREADABLE", "ModelFailure", "NoBox", "Prepared", "Ready", "Watch", "joined", "last_failure", "predict_batch",
     "prepare_face",
 ]  # fmt: skip
 
@@ -150,7 +150,7 @@ class Watch:
             if len(rows) == 1 or isinstance(error, (_ContractError, RunStoppedError)):
                 reasons[rows[0]] = self.failure(error)
                 return []
-            if is_out_of_memory(error):
+            if _no_memory(error):
                 self._halve(len(rows))
                 error = None  # type: ignore[assignment]  # its traceback holds on to what did not fit
         if self.most and len(rows) > self.most:
@@ -253,8 +253,7 @@ def _in_full_size(answer: Faces, batch: Sequence[Prepared]) -> Faces:
     return replace(answer, landmarks=(answer.landmarks + 0.5) * by[:, None, None] - 0.5)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a model has failed for want of memory, its own or a device's."""
+def _no_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_MEMORY)
 
 

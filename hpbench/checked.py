@@ -26,6 +26,8 @@ MAX_TOML_BYTES = 1_000_000
 def read_toml(path: Path) -> dict[str, Any]:
     """The parsed TOML file; `InputError` naming it where it cannot be read or parsed."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise InputError(f"{path}: cannot be read (it is no file).")
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None

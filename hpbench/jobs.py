@@ -156,7 +156,7 @@ def run(
         remark_missing(source, request.served, request.ids, remark)
         if batch_size == "auto":
             size = begun_batch_size(plan.file) or choose_batch_size(
-                made, request.samples_of(request.ids), detected=detected, timeout_s=timeout_s, remark=remark
+                made, request.samples_of(request.ids), len(request.ids), detected=detected, timeout_s=timeout_s, remark=remark
             )
             plan = replace(plan, batch_size=size)
         parts = Parts(plan.file, request.ids, plan.batch_size)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .catalog import Protocol, dataset_card, protocol_named
 from .errors import HpbenchError, InputError, MissingDataError
-from .predictions import SUFFIXES, Predictions, read_predictions
+from .predictions import SUFFIXES, Predictions
+from .predictions.given import read_given_predictions
 from .readers import Dataset, load
 from .records import Record
 from .scoring import score_protocols
@@ -39,7 +40,7 @@ def predictions_by_hash(files: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in files:
         try:
-            found.setdefault(read_predictions(path).faces.content_sha256(), path)
+            found.setdefault(read_given_predictions(path).faces.content_sha256(), path)
         except HpbenchError:  # somebody's table: it is no record's
             continue
     return found

@@ -53,7 +53,7 @@ class Shard:
 
 def parse_shard(text: str) -> Shard:
     """``2/8`` as a `Shard`; `InputError` for anything else."""
-    found = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
+    found = re.fullmatch(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*", text)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise InputError(f"--shard {text!r}: write it as I/N, the I-th of N shares, I from 1 to N (of a job array from 0: add 1).")
     return Shard(int(found[1]), int(found[2]))

@@ -13,7 +13,7 @@ from .detectors.cards import PREFIX
 from .detectors.chosen import DetectedBoxes
 from .errors import InputError, MissingDataError
 from .models.interface import Model
-from .predictions import read_predictions
+from .predictions.given import read_given_predictions
 from .records import ModelFacts
 from .request import Options, Request
 
@@ -70,7 +70,7 @@ def keep_larger(file: Path, n: int, limit: int | None) -> None:
     """A trial run must not overwrite a whole one's predictions: `InputError` where `file` holds more faces than these `n`."""
     if limit is None or not file.exists():
         return
-    present = len(read_predictions(file).faces)
+    present = len(read_given_predictions(file).faces)
     if present > n:
         raise InputError(f"{file} holds {present} faces, --limit {limit} would replace them by {n}: choose another -o.")
 

@@ -155,9 +155,9 @@ class RayCluster:
         return ray
 
     def _connect(self, ray: Any) -> None:
-        host, _, port = self.address.rpartition(":")
+        host, _, port = (_address_of_auto() if self.address == "auto" else self.address).rpartition(":")
         try:
-            if host:
+            if host:  # Ray itself would try for ever
                 with socket.create_connection((host, int(port)), timeout=_ANSWER_S):
                     pass
             options = {"include_dashboard": False} if self.address == "local" else {}
@@ -181,6 +181,16 @@ class RayCluster:
             raise RunStoppedError(
                 f"a task was lost {_RETRIES + 1} times with its worker or node ({_first_line(error)}); finished parts are kept."
             ) from None
+
+
+def _address_of_auto() -> str:
+    """Where Ray will look for a cluster by itself: the environment's, or the last that was begun on this machine; "" if nowhere."""
+    try:
+        begun = (Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "ray_current_cluster").read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        begun = ""
+    address = (os.environ.get("RAY_ADDRESS") or begun).strip()
+    return address if re.fullmatch(r"[\w.-]+:\d{1,5}", address) else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -25,6 +25,7 @@ from .models.interface import Model
 from .parts import FOLDER, Parts, Shard, difference, parse_shard
 from .planning import RunPlan, ids_sha256, keep_larger
 from .predict import Progress, Setup, predict_parts
+from .predictions.given import check_given
 from .readers import Dataset, load
 from .records import ModelFacts, Record
 from .request import Options, remark_missing, request_of
@@ -187,8 +188,11 @@ def merge(
             raise InputError(f"{folder} was made of other faces than {first_folder}: the data must be the same on all machines.")
     count = _share(first, where).count
     if absent := [n for n in range(1, count + 1) if n not in shares]:
+        names = _texts([f"{n}/{count}" for n in absent])
+        one = len(absent) == 1
         raise InputError(
-            f"{_texts(absent)} of {count} shares missing beside {first_folder}: run --shard {absent[0]}/{count}, or name its folder."
+            f"share{'s' * (not one)} {names} {'is' if one else 'are'} missing: run {'it' if one else 'them'} with --shard, "
+            f"or name {'its folder' if one else 'their folders'} beside {first_folder}."
         )
     if out is None:
         if len(parents := {folder.resolve().parent for folder, _ in shares.values()}) > 1 or first_folder.resolve().parent.name != SHARDS:
@@ -203,8 +207,10 @@ def merge(
     with locked(out, "a run"):
         parts = Parts(plan.file, request.ids, plan.batch_size)
         parts.claim(plan.settings)
-        for part in range(len(parts)):
-            _take(parts, part, *shares[part % count + 1])
+        theirs = [_part_of(parts, part, *shares[part % count + 1]) for part in range(len(parts))]
+        check_given(*theirs)
+        for part, path in enumerate(theirs):
+            _take(parts, part, path, shares[part % count + 1][1])
         records = finish(plan, parts, None, device=first.device, remark=remark)
         _forget(out / SHARDS, [folder for folder, _ in shares.values()])
     return records
@@ -224,11 +230,16 @@ def _forget(place: Path, shares: Sequence[Path]) -> None:
             shutil.rmtree(gone, ignore_errors=True)
 
 
-def _take(parts: Parts, part: int, folder: Path, job: Job) -> None:
-    """A part of a share, copied to its place in the whole."""
+def _part_of(parts: Parts, part: int, folder: Path, job: Job) -> Path:
+    """Where a part lies in the share that has it."""
     path = folder / FOLDER / parts.path(part).name
     if not path.is_file():
         raise InputError(f"{folder}: share {job.shard} is not complete ({path.name} is missing): run it again, it goes on where it was.")
+    return path
+
+
+def _take(parts: Parts, part: int, path: Path, job: Job) -> None:
+    """A part of a share, copied to its place in the whole."""
     with atomic_path(parts.path(part)) as temporary:
         shutil.copyfile(path, temporary)
     if parts.read(part) is None:
@@ -297,6 +308,6 @@ def _from_anywhere(model: str) -> str:
     return f"{os.path.abspath(file)}:{attribute}" if colon and file.endswith(".py") else model
 
 
-def _texts(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:5]))
-    return f"{shown}, ..." if len(numbers) > 5 else shown
+def _texts(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return f"{shown}, ..." if len(names) > 5 else shown

@@ -24,9 +24,10 @@ own nor overwritten.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,9 +38,14 @@ from .catalog import dataset_card
 from .checked import build, read_toml
 from .errors import HpbenchError, InputError
 from .jobs import run
+from .models.code_hash import code_sha256
+from .models.resolve import create_model
 from .parts import FOLDER, difference
+from .predict import Progress
 from .ray_cluster import RayCluster
+from .readers import load
 from .records import ModelFacts, read_record
+from .request import Options, request_of
 from .scoring import Remark, silent
 
 __all__ = ["Cell", "SweepPlan", "read_plan", "sweep"]
@@ -128,18 +134,21 @@ def read_plan(path: Path) -> SweepPlan:
     return plan
 
 
-def sweep(plan: SweepPlan, *, cluster: RayCluster | None = None, remark: Remark = silent) -> list[Cell]:
+def sweep(plan: SweepPlan, *, cluster: RayCluster | None = None, progress: Progress | None = None, remark: Remark = silent) -> list[Cell]:
     """Run every model of a plan over every dataset; a run that fails does not end the others.
 
-    On a cluster several runs are under way at once and their parts share it; otherwise one follows the other.
+    What is missing for the runs to come (a model, its weights, data) is told before the first begins. On a cluster several runs are under
+    way at once and their parts share it; otherwise one follows the other.
     """
     pairs = [(model, dataset) for model in plan.model for dataset in plan.dataset]
+    for trouble in _foreseen(plan, [pair for pair in pairs if not _records(_folder(plan, *pair), pair[1].dataset)]):
+        remark(f"will fail: {trouble}")
 
     def cell(pair: tuple[SweepModel, SweepDataset]) -> Cell:
         model, dataset = pair
-        folder = Path(plan.out) / model.folder / dataset.dataset
+        folder = _folder(plan, model, dataset)
         begin: Callable[[str], None] = lambda text: remark(f"{model.folder} on {dataset.dataset}: {text}")  # noqa: E731
-        state, detail = _run(model, dataset, folder, cluster, begin)
+        state, detail = _run(model, dataset, folder, cluster, progress, begin)
         begin(f"{state} {detail}".rstrip())
         return Cell(model.folder, dataset.dataset, folder, state, detail)
 
@@ -154,7 +163,34 @@ def sweep(plan: SweepPlan, *, cluster: RayCluster | None = None, remark: Remark 
             raise
 
 
-def _run(model: SweepModel, dataset: SweepDataset, folder: Path, cluster: RayCluster | None, remark: Remark) -> tuple[str, str]:
+def _folder(plan: SweepPlan, model: SweepModel, dataset: SweepDataset) -> Path:
+    return Path(plan.out) / model.folder / dataset.dataset
+
+
+def _foreseen(plan: SweepPlan, pairs: Sequence[tuple[SweepModel, SweepDataset]]) -> Iterator[str]:
+    """Why models cannot be made and datasets not be loaded that runs to come need; nobody wants to learn it in the morning."""
+    for model in plan.model:
+        if any(model is needed for needed, _ in pairs):
+            try:
+                create_model(model.model, weights=_path(model.weights), device=model.device, arguments=model.arguments)
+            except HpbenchError as error:
+                yield f"{model.folder}: {error}"
+    for dataset in plan.dataset:
+        if any(dataset is needed for _, needed in pairs):
+            try:
+                asked = Options(protocol=dataset.protocol, boxes=dataset.boxes, limit=dataset.limit)
+                request_of(load(dataset.dataset, dataset.data or None), asked)
+            except HpbenchError as error:
+                yield f"{dataset.dataset}: {error}"
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _run(
+    model: SweepModel, dataset: SweepDataset, folder: Path, cluster: RayCluster | None, progress: Progress | None, remark: Remark
+) -> tuple[str, str]:
     try:
         if known := _records(folder, dataset.dataset):
             _refuse_others(folder, _asked(model, dataset))
@@ -163,7 +199,7 @@ def _run(model: SweepModel, dataset: SweepDataset, folder: Path, cluster: RayClu
         run(
             model.model, dataset.dataset, data=dataset.data or None, protocol=dataset.protocol, boxes=dataset.boxes,
             weights=model.weights or None, model_args=model.arguments, device=model.device, batch_size=model.batch_size,
-            limit=dataset.limit, out=folder, cluster=cluster, remark=remark,
+            limit=dataset.limit, out=folder, cluster=cluster, progress=progress, remark=remark,
         )  # fmt: skip
     except (HpbenchError, OSError) as error:
         return "failed", str(error)
@@ -175,6 +211,9 @@ def _asked(model: SweepModel, dataset: SweepDataset) -> str:
     table = {**asdict(model), **asdict(dataset)}
     for key in ("name", "device", "data"):
         del table[key]
+    file = Path(model.model.rpartition(":")[0] or model.model)
+    if file.suffix in (".py", ".toml") and file.is_file():
+        table["code"] = code_sha256(file) if file.suffix == ".py" else hashlib.sha256(file.read_bytes()).hexdigest()
     return json.dumps(table, sort_keys=True, indent=1)
 
 
@@ -201,6 +240,7 @@ def _records(folder: Path, dataset: str) -> str:
     paths: Sequence[Path] = sorted(folder.glob(f"{dataset}.*@*.json"))
     return ", ".join(
         f"{record.protocol.id.partition('/')[2]} {score.value:.4g} {score.unit}".rstrip()
+        + f" (partial: {score.n_scored + score.n_failed} faces)" * record.partial
         for record in map(read_record, paths)
         if (score := record.scores[0]).value is not None
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +39,8 @@ class Device(Model):
         return self.now
 
 
-def chosen(model: Device, n: int = 40, remarks: list[str] | None = None) -> int:
-    return choose_batch_size(model, samples_of(n), remark=(remarks if remarks is not None else []).append, clock=model.clock)
+def chosen(model: Device, n: int = 40, remarks: list[str] | None = None, most: int = 0) -> int:
+    return choose_batch_size(model, samples_of(n), most or 10**6, remark=(remarks if remarks is not None else []).append, clock=model.clock)
 
 
 def test_the_smallest_batch_that_is_about_as_quick_as_any() -> None:
@@ -58,19 +58,40 @@ def test_what_memory_does_not_hold_is_not_chosen() -> None:
     assert chosen(Device(100.0, 0.1, holds=10)) == 8
 
 
+def test_no_more_than_there_are() -> None:
+    assert chosen(Device(1000.0, 0.1), most=60) == 32
+
+
+@pytest.mark.parametrize("error", [ValueError("batches of 4 only"), SystemExit(0)])
+def test_what_the_model_does_not_take_is_not_chosen(error: BaseException) -> None:
+    class Small(Device):
+        def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
+            if len(images) > 4:
+                raise error
+            return super().predict(images, boxes_xyxy_px)
+
+    assert chosen(Small(100.0, 0.1)) == 4
+
+
+def test_a_size_that_may_take_too_long_is_not_tried() -> None:
+    model = Device(0.0, 100.0, best=1)  # a tenth of a second a face, on its own clock
+    model.fixed_ms = 1.0
+    assert choose_batch_size(model, samples_of(40), 40, timeout_s=1.0, clock=model.clock) == 1 and model.most <= 4
+
+
 def test_where_nothing_can_be_tried_the_model_s_own_number_stands() -> None:
     told: list[str] = []
     assert chosen(Device(10.0, 1.0), n=0, remarks=told) == Model.batch_size
     assert chosen(Device(10.0, 1.0, holds=0), remarks=told) == Model.batch_size
     assert told == [
-        f"--batch-size 16, the model's own: {why}" for why in ("none of the first faces can be read", "the model fails on the first faces")
+        f"--batch-size 16, the model's own: {why}" for why in ("none of the first faces can be read", "the model fails on the first face")
     ]
 
     class Broken(Device):
         def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
             raise ValueError("broken")
 
-    assert chosen(Broken(1.0, 1.0), remarks=told) == Model.batch_size and told[-1].endswith("the model fails on the first faces")
+    assert chosen(Broken(1.0, 1.0), remarks=told) == Model.batch_size and told[-1].endswith("the model fails on the first face")
 
 
 MODEL = """
@@ -133,10 +154,13 @@ def test_auto_is_refused_where_all_processes_need_the_same(tmp_path: Path) -> No
 
 
 def test_a_model_that_does_not_answer_stops_the_run() -> None:
+    release = threading.Event()
+
     class Hanging(Device):
         def predict(self, images: list[Array], boxes_xyxy_px: Array) -> Faces:
-            time.sleep(5)
+            release.wait()
             raise AssertionError
 
     with pytest.raises(RunStoppedError):
-        choose_batch_size(Hanging(1.0, 1.0), samples_of(3), timeout_s=0.2)
+        choose_batch_size(Hanging(1.0, 1.0), samples_of(3), 3, timeout_s=0.2)
+    release.set()

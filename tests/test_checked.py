@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -121,7 +122,8 @@ def test_bad_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, 
 
 
 def test_toml_that_is_not_there(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.toml", tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path / "absent.toml", tmp_path, tmp_path / "pipe.toml"):
         with pytest.raises(InputError, match="cannot be read"):
             read_toml(path)
 

@@ -238,14 +238,19 @@ def test_what_a_task_cannot_take(cpus: float, gpus: float) -> None:
         RayCluster("auto", cpus, gpus)
 
 
-def test_nobody_answers_there(tmp_path: Path, study: Path) -> None:
+@pytest.mark.parametrize("way", ["address", "environment", "begun here"])
+def test_nobody_answers_there(tmp_path: Path, study: Path, way: str) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(place if way == "begun here" else "")  # of a cluster that ended
+    address = place if way == "address" else "auto"
+    environment = {"RAY_TMPDIR": str(tmp_path), "RAY_ADDRESS": place if way == "environment" else ""}
     options = ["-m", "frontal", "-d", "aflw2000", "--data", study / "faces", "-o", tmp_path / "out"]
-    told = hpbench("run", *options, "--ray", f"127.0.0.1:{port}")
+    told = hpbench("run", *options, "--ray", address, environment=environment)
     assert told.returncode == 2 and told.stdout == ""
-    assert f"--ray 127.0.0.1:{port}: no cluster can be reached there" in told.stderr and "Traceback" not in told.stderr
+    assert f"--ray {address}: no cluster can be reached there" in told.stderr and "Traceback" not in told.stderr
 
 
 def test_model_and_dataset_go_by_their_names(study: Path) -> None:

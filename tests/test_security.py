@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import io
 import re
@@ -22,7 +23,9 @@ from small_study import command
 
 from hpbench.errors import InputError, MissingDataError, did_you_mean
 from hpbench.faces import Faces
+from hpbench.jobs import run
 from hpbench.models.weights import ANY, find_weights
+from hpbench.parts import Shard
 from hpbench.predictions import read_predictions
 from hpbench.readers.files.archives import archive_members
 from hpbench.records import Failure, read_record
@@ -214,6 +217,33 @@ def test_a_command_refuses_what_crashes_hdf5(tmp_path: Path, command: tuple[str,
     line = [sys.executable, "-m", "hpbench", verb, "theirs.h5", *options]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode in (1, 2) and "theirs.h5" in done.stderr + done.stdout and "Traceback" not in done.stderr, done
+
+
+@pytest.fixture(scope="module")
+def crashing_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``run``, a finished run whose predictions crash HDF5, and ``shares``, with such a part."""
+    place = tmp_path_factory.mktemp("crashing")
+    crash = (ROOT / "tests" / "fuzz" / "known" / "crash.h5").read_bytes()
+    run("frontal", "heads", limit=3, out=place / "run")
+    (place / "run" / "predictions.h5").write_bytes(crash)
+    run("frontal", "heads", limit=3, out=place / "shares", shard=Shard(1, 1))
+    (part,) = (place / "shares").rglob("part-*.h5")
+    part.write_bytes(crash + hashlib.sha256(crash).digest())
+    return place
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "gallery run/heads.pose@1.json -o g", "pack run -o p.zip", "explain run/heads.pose@1.json run/heads.pose-hard@1.json",
+        "merge shares", "run -m frontal -d heads --limit 2 -o run",
+    ],
+)  # fmt: skip
+def test_a_command_survives_a_run_that_crashes_hdf5(crashing_run: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hpbench", *command.split()], cwd=crashing_run, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode in (0, 2, 3) and "Traceback" not in done.stderr, done
 
 
 @pytest.mark.parametrize(

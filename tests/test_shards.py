@@ -144,9 +144,9 @@ def test_a_merge_that_was_killed_is_given_again(study: Path, tmp_path: Path, mon
 def test_a_share_is_missing(study: Path, tmp_path: Path) -> None:
     folders = shares(study, tmp_path / "out", 3)
     shutil.rmtree(folders[1])
-    with pytest.raises(InputError, match=r"2 of 3 shares missing beside .*: run --shard 2/3, or name its folder"):
+    with pytest.raises(InputError, match=r"share 2/3 is missing: run it with --shard, or name its folder beside .*1-of-3"):
         jobs.merge([tmp_path / "out"])
-    with pytest.raises(InputError, match=r"1, 2 of 3 shares missing"):
+    with pytest.raises(InputError, match=r"shares 1/3, 2/3 are missing: run them"):
         jobs.merge([folders[2]])
 
 

@@ -26,7 +26,18 @@ from hpbench.report.figures.speeds import speed_figure
 from hpbench.report.folder import report_of
 from hpbench.report.speed import pipeline_text, speed_markdown, speed_record_text
 from hpbench.report.tables import boards_text
-from hpbench.speed import EndToEnd, Pipeline, PrecisionDifference, collect_speeds, read_speed, speeds_beside, times_faster, write_speed
+from hpbench.speed import (
+    Bench,
+    EndToEnd,
+    Pipeline,
+    PrecisionDifference,
+    collect_speeds,
+    read_speed,
+    speeds_beside,
+    times_faster,
+    write_speed,
+)
+from hpbench.speed.bench import _doubts
 from hpbench.speed.precision import precision_difference
 from hpbench.speed.stages import Pictures
 from hpbench.speed.timing import STABLE, timed
@@ -319,3 +330,13 @@ def test_a_run_against_the_bare_model() -> None:
     assert reduced[3] == "reduced" and reduced[6] == "0.900"
     narrow = pipeline_text(found, 60)
     assert "threads 2; workers 1; batch 16; decoding full" in " ".join(narrow.split()) and "decode 20.0 %" in " ".join(narrow.split())
+
+
+def test_what_makes_a_ratio_doubtful_is_said() -> None:
+    stages = {"read": 0.1, "decode": 2.0, "prepare": 0.5, "wait": 1.0, "model": 8.0, "write": 0.5}
+    run = EndToEnd(1, False, 16, 100, 3, 9.0, 12.0, 10.0, 15.0, stages)
+    assert list(_doubts(Bench("net", faces=100), [run, replace(run, batch_size=8)], 1000, 0.0)) == []
+    found = list(_doubts(Bench("net", faces=480), [run, replace(run, bare_ms=11.0)], 100, 1.5))
+    assert [line.partition(" ")[0] for line in found] == ["480", "100", "the", "a"] and "fewer than 8 batches of 16" in found[1]
+    found = Pipeline("net", "some machine", "99 faces of made", {2: [run]}, ("what to know",))
+    assert "\nwhat to know\n" in pipeline_text(found, 200)

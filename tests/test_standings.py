@@ -186,7 +186,7 @@ def test_speed_size_and_hardware(tmp_path: Path) -> None:
     assert board.rows[0].speed is not None and board.rows[0].speed.hardware == "x86_64, 2 CPUs"
     assert "images/s: device cpu, x86_64, 2 CPUs." in boards_text([board], "markdown")
     (board,), _ = boards([timed("a", 2), timed("b", 8)])
-    assert "unlike machines do not compare" in boards_text([board], "markdown")
+    assert "images/s of unlike machines, or measured in unlike ways, do not compare: a: " in boards_text([board], "markdown")
 
 
 def test_auto_names_no_device() -> None:

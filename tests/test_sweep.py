@@ -118,6 +118,20 @@ def test_records_of_other_options_are_neither_taken_nor_overwritten(study: Path)
     assert len(read_predictions(study / "others/colour/miniature/predictions.h5").faces) == COUNT
 
 
+def test_records_of_code_that_was_edited_since_are_not_taken(study: Path) -> None:
+    assert swept() == [("frontal", "done"), ("colour", "done")]
+    (study / "model.py").write_text(MODEL + "\n# edited\n")
+    cells = sweep(read_plan(_written(PLAN)))
+    assert [cell.state for cell in cells] == ["exists", "failed"] and "of which code is" in cells[1].detail
+
+
+def test_a_part_of_the_faces_is_called_one(study: Path) -> None:
+    whole = sweep(read_plan(_written(PLAN)))
+    assert not any("partial" in cell.detail for cell in whole)
+    limited = PLAN.replace('data = ["faces"]', 'data = ["faces"]\nlimit = 5').replace('"results"', '"others"')
+    assert all("(partial: 5 faces)" in cell.detail for cell in sweep(read_plan(_written(limited))))
+
+
 def test_records_of_a_run_by_hand_are_taken(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command(capsys, "run", "-m", "frontal", "-d", "miniature", "--data", "faces", "-o", "results/frontal/miniature")
     assert swept() == [("frontal", "exists"), ("colour", "done")]
@@ -223,3 +237,22 @@ def test_interrupted_on_a_cluster_it_ends(study: Path) -> None:
     out, told = process.communicate(timeout=50)
     assert process.returncode == 130 and "interrupted" in told and "Traceback" not in told, told
     assert out == ""
+
+
+def test_what_is_missing_is_told_before_the_first_run(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (study / "plan.toml").write_text(
+        PLAN.replace('name = "colour"', 'name = "colour"\n[[model]]\nmodel = "frontl"\n[[model]]\nmodel = "fsanet"')
+        + '[[dataset]]\ndataset = "aflw2000"\ndata = ["absent"]\n'
+    )
+    code, out, err = command(capsys, "sweep", "plan.toml")
+    assert code == 1
+    told = [line.partition(":")[0] for line in err.splitlines()]
+    first = err.index("frontal on miniature")
+    for said in ("will fail: frontl: unknown model 'frontl'", "will fail: fsanet: ", "will fail: aflw2000: "):
+        assert said in err[:first], (said, told)
+    assert "will fail: colour" not in err
+    states = {tuple(line.split()[:3]) for line in out.splitlines()[2:]}
+    assert {("frontal", "miniature", "done"), ("frontl", "miniature", "failed"), ("frontal", "aflw2000", "failed")} <= states
+    assert max(map(len, out.splitlines())) < 150, "a failure is a line"
+    code, out, err = command(capsys, "sweep", "plan.toml")
+    assert "will fail: frontl" in err and "exists" in out

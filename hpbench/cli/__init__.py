@@ -120,5 +120,5 @@ def _reader_gone() -> int:
 
 def _interrupted() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more, and we end as we are
-    click.echo("\nhpbench: interrupted; of a run, finished parts are kept, and the same command goes on from there.", err=True)
+    click.echo("\nhpbench: interrupted. A run keeps its finished parts: the same command goes on from there.", err=True)
     return 130

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import click
 from ..predict import Progress
 
 __all__ = [
+    "TerminalProgress",
     "data_option",
     "eye_norms_option",
     "metric_option",
@@ -76,8 +79,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
 
 
+_FIRST_LINE_S, _LINES_S = 60.0, 300.0  # after which a log has its first line, and each next one
+
+
 class TerminalProgress(Progress):
-    """A progress bar on a terminal, nothing elsewhere (`hpbench.predict.Progress`)."""
+    """A progress bar on a terminal; elsewhere, in a log, a line now and then (`hpbench.predict.Progress`)."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -87,10 +93,19 @@ class TerminalProgress(Progress):
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, initial=done, unit="face", file=sys.stderr)
+        self._first, self._done, self._total = done, done, total
+        self._begun = time.monotonic()
+        self._next = self._begun + _FIRST_LINE_S
 
     def advance(self, faces: int) -> None:
+        self._done += faces
         if self._bar is not None:
             self._bar.update(faces)
+        elif (now := time.monotonic()) >= self._next:
+            self._next = now + _LINES_S
+            rate = (self._done - self._first) / (now - self._begun)
+            left = round((self._total - self._done) / rate)
+            remark(f"{self._done:,} of {self._total:,} faces, {rate:.3g} faces/s, {datetime.timedelta(seconds=left)} left")
 
     def finish(self) -> None:
         if self._bar is not None:

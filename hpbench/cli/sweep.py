@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .common import print_json, ray_options, remark
+from .common import TerminalProgress, print_json, ray_options, remark
+
+if TYPE_CHECKING:
+    from ..sweep import Cell
 
 __all__ = ["sweep"]
+
+_WIDEST = 100  # characters of a failure in the table
 
 
 @click.command()
@@ -38,7 +45,7 @@ def sweep(plan: Path, ray_address: str | None, ray_cpus: float, ray_gpus: float,
     from ..sweep import sweep as run_all
 
     cluster = RayCluster(ray_address, ray_cpus, ray_gpus) if ray_address is not None else None
-    cells = run_all(read_plan(plan), cluster=cluster, remark=remark)
+    cells = run_all(read_plan(plan), cluster=cluster, progress=TerminalProgress() if cluster is None else None, remark=remark)
     if as_json:
         rows = [{"model": c.model, "dataset": c.dataset, "folder": str(c.folder), "state": c.state, "detail": c.detail} for c in cells]
         print_json({"schema": 1, "runs": rows})
@@ -47,8 +54,13 @@ def sweep(plan: Path, ray_address: str | None, ray_cpus: float, ray_gpus: float,
 
         click.echo(
             tabulate.tabulate(
-                [[c.model, c.dataset, c.state, c.detail] for c in cells], ["model", "dataset", "state", ""], tablefmt="simple"
+                [[c.model, c.dataset, c.state, _in_a_line(c)] for c in cells], ["model", "dataset", "state", ""], tablefmt="simple"
             )
         )
     if any(c.state == "failed" for c in cells):
         raise SystemExit(1)
+
+
+def _in_a_line(cell: Cell) -> str:
+    """What became of a run; of a failure the beginning, all of which was told when it failed."""
+    return textwrap.shorten(cell.detail.partition("\n")[0], _WIDEST, placeholder=" ...") if cell.state == "failed" else cell.detail

@@ -12,7 +12,7 @@ from ..errors import InputError, did_you_mean
 from ..faces import Faces
 from ..kept import data_of, known_protocol, prediction_files, predictions_by_hash
 from ..metrics import parse_metric
-from ..predictions import SUFFIXES, Predictions, read_predictions
+from ..predictions import SUFFIXES, Predictions
 from ..predictions.given import read_given_predictions
 from ..records import Record, read_record
 from .setting import Setting, setting_of
@@ -157,7 +157,7 @@ def _recorded(path: Path, metric: str, predictions: Sequence[str]) -> End:
     ])  # fmt: skip
     protocol = known_protocol(record)
     file = kept.get(record.predictions_sha256)
-    given = read_predictions(file) if file is not None else None
+    given = read_given_predictions(file) if file is not None else None
     text = parse_metric(metric).text if metric else record.main.metric
     value = next((s.value for s in record.scores if s.metric == text), None)
     setting = None

@@ -20,6 +20,7 @@ from typing import Any
 from ..catalog import ModelCard, model_card_from, model_cards
 from ..errors import HpbenchError, InputError, did_you_mean
 from ..faces import Faces
+from .code_hash import code_sha256
 from .interface import Array, Model
 from .worker import PREFIX, WorkerModel, WorkerSpec, read_worker_card, read_worker_name
 
@@ -115,7 +116,7 @@ def _find(name: str) -> tuple[Callable[..., Any] | WorkerSpec, ModelCard | None,
     if name.startswith(PREFIX):
         spec = read_worker_name(name)
         code = Path(spec.target.rpartition(":")[0])
-        return spec, None, _file_sha256(code) if code.is_file() else ""
+        return spec, None, code_sha256(code) if code.is_file() else ""
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
@@ -123,7 +124,7 @@ def _find(name: str) -> tuple[Callable[..., Any] | WorkerSpec, ModelCard | None,
         return _of_card(model_card_from(path))
     file, colon, attribute = name.rpartition(":")
     if colon and file.endswith(".py"):
-        return _from_file(Path(file), attribute), None, _file_sha256(Path(file))
+        return _from_file(Path(file), attribute), None, code_sha256(Path(file))
     cards = model_cards()
     if name in cards:
         return _of_card(cards[name])
@@ -134,7 +135,7 @@ def _find(name: str) -> tuple[Callable[..., Any] | WorkerSpec, ModelCard | None,
         except (Exception, SystemExit) as error:  # a broken plug-in is its own fault, not a traceback of ours
             raise InputError(f"model {name!r}: the entry point {plugins[name].value} cannot be loaded ({_reason(error)}).") from None
     if colon:
-        return _from_module(file, attribute), None, ""
+        return _from_module(file, attribute), None, _module_sha256(file)
     if name.endswith(".py"):
         raise InputError(f"{name}: say which class, as {name}:ClassName.")
     if name.endswith(".onnx"):
@@ -255,8 +256,11 @@ class _FunctionModel(Model):
         return Faces(**answer) if isinstance(answer, dict) else answer
 
 
-def _file_sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _module_sha256(module: str) -> str:
+    """Of a module in the working folder; "" of what is installed, whose version is its own affair."""
+    path, here = Path(getattr(sys.modules[module], "__file__", None) or "/").resolve(), Path.cwd().resolve()
+    own = path.is_relative_to(here) and not {"site-packages", "hpbench"} & {*path.relative_to(here).parts}
+    return code_sha256(path, here) if own else ""
 
 
 def _reason(error: BaseException) -> str:

@@ -11,10 +11,10 @@ from .schema import Predictions
 __all__ = ["check_given", "read_given_predictions"]
 
 
-def check_given(path: Path) -> None:
-    """Refuse an .h5 that would end this process (`hpbench.untrusted.check_hdf5`), for a third of a second."""
-    if path.suffix.lower() in (".h5", ".hdf5") and path.is_file():
-        check_hdf5(path)
+def check_given(*paths: Path) -> None:
+    """Refuse an .h5 that would end this process (`hpbench.untrusted.check_hdf5`), for a third of a second, however many there are."""
+    if suspects := [path for path in paths if path.suffix.lower() in (".h5", ".hdf5") and path.is_file()]:
+        check_hdf5(*suspects)
 
 
 def read_given_predictions(path: str | Path) -> Predictions:

@@ -205,14 +205,15 @@ def _legend(board: Board, shared: str) -> list[str]:
 
 
 def _speeds(board: Board) -> list[str]:
-    """On what the models ran, and how it was measured: speeds of unlike machines stand side by side and do not compare."""
+    """On what the models ran, and how it was measured: speeds of unlike machines or ways stand side by side and do not compare."""
     machines: dict[str, list[str]] = {}
     for row in board.rows:
         if row.speed is not None:
             machines.setdefault(row.speed.machine or "an unnamed machine", []).append(row.title)
     if len(machines) < 2:
         return [f"images/s: {where}." for where in machines if where != "an unnamed machine"]
-    return ["images/s on unlike machines do not compare: " + "; ".join(f"{', '.join(of)}: {where}" for where, of in machines.items()) + "."]
+    each = "; ".join(f"{', '.join(of)}: {where}" for where, of in machines.items())
+    return [f"images/s of unlike machines, or measured in unlike ways, do not compare: {each}."]
 
 
 # ------------------------------------------------------------------------------------------------- groups of people

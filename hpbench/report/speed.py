@@ -62,7 +62,7 @@ def pipeline_text(found: Pipeline, width: int) -> str:
         "read, decode, prepare (cutting out): work of the threads ahead of the model, all together; wait (no face was ready), model, write "
         "(standing still for the disk): the time of the run itself. All as shares of the run's time.",
     ]
-    return _wrapped([f"{found.model} on {found.hardware}; {found.faces}", "", table, "", *below], table, width)
+    return _wrapped([f"{found.model} on {found.hardware}; {found.faces}", "", table, "", *found.remarks, *below], table, width)
 
 
 def _busy(run: EndToEnd, threads: int) -> str:

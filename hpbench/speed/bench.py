@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ __all__ = ["BATCHES", "Bench", "Pipeline", "bench", "bench_pipeline", "default_t
 BATCHES = (1, 8, 16, 32)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _MOST_BATCH, _MOST_FACES = 4096, 10_000
+_FEW_BATCHES = 8
 
 Remark = Callable[[str], None]
 
@@ -131,12 +132,15 @@ class Pipeline(NamedTuple):
         What they are of, in words.
     runs : dict of int to list of EndToEnd
         By the number of threads, which is that of the processors the process was held to.
+    remarks : tuple of str
+        What a reader of the ratios must know.
     """
 
     model: str
     hardware: str
     faces: str
     runs: dict[int, list[EndToEnd]]
+    remarks: tuple[str, ...] = ()
 
 
 def bench_pipeline(asked: Bench, remark: Remark = lambda _: None) -> Pipeline:
@@ -145,14 +149,29 @@ def bench_pipeline(asked: Bench, remark: Remark = lambda _: None) -> Pipeline:
     All processors where no threads are named, and the model's own number of faces a call; errors as in `bench`.
     """
     asked = asked.checked((usable_cpus(),), ())
-    runs, last = {}, {}
+    runs, last, others = {}, {}, 0.0
     for count in asked.threads:
         remark(f"{asked.model}: runs with {count} thread{'s' * (count > 1)}")
         last = _measured(asked.request("pipeline", count))
         runs[count] = [build(EndToEnd, run, "run") for run in last["runs"]]
+        others = max(others, last["others_cpus"] or 0.0)
     where = last["device"]
     hardware = ", ".join([f"device {where or 'not stated'}", hardware_text(last["environment"], where)])
-    return Pipeline(asked.model, hardware, f"{next(iter(runs.values()))[0].faces} faces of {asked.dataset}", runs)
+    every = [run for of in runs.values() for run in of]
+    faces = every[0].faces
+    return Pipeline(asked.model, hardware, f"{faces} faces of {asked.dataset}", runs, tuple(_doubts(asked, every, faces, others)))
+
+
+def _doubts(asked: Bench, runs: Sequence[EndToEnd], faces: int, others: float) -> Iterator[str]:
+    """Why ratios may say little."""
+    if faces < asked.faces:
+        yield f"{asked.faces} faces were asked for, {faces} are there"
+    if few := [run.batch_size for run in runs if faces < _FEW_BATCHES * run.batch_size]:
+        yield f"{faces} faces are fewer than {_FEW_BATCHES} batches of {max(few)}: beginning and end weigh much"
+    if others > 0.05 * usable_cpus():
+        yield f"the machine was busy: other processes used {others:.1f} of {usable_cpus()} CPUs"
+    if any(run.ratio > 1.0 for run in runs):
+        yield "a ratio above 1 is chance, or cutting out beside the model, which the bare model waits for"
 
 
 def _measured(request: Mapping[str, Any]) -> dict[str, Any]:

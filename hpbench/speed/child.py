@@ -105,6 +105,7 @@ def _pipeline(request: Mapping[str, Any]) -> dict[str, Any]:
     pictures = _pictures(request)
     model = _model(request, threads)
     first_answers(model, pictures)
+    others = machine.others()
     try:
         runs = [
             run
@@ -115,7 +116,7 @@ def _pipeline(request: Mapping[str, Any]) -> dict[str, Any]:
         ]
     except Exception as error:  # anything that a model may raise
         raise as_sentence(model.name, error) from None
-    return {"runs": [asdict(run) for run in runs], **_where(model)}
+    return {"runs": [asdict(run) for run in runs], "others_cpus": others(), **_where(model)}
 
 
 def _where(model: Any) -> dict[str, Any]:

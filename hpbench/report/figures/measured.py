@@ -14,7 +14,8 @@ from ...errors import InputError
 from ...evaluate import kept_rows
 from ...faces import Faces
 from ...leaderboard import Speed, speed_of
-from ...predictions import SUFFIXES, read_predictions
+from ...predictions import SUFFIXES
+from ...predictions.given import read_given_predictions
 from ...readers import Dataset
 from ...records import Record, read_errors, read_record
 
@@ -74,7 +75,7 @@ def measured(path: Path | str, dataset: Dataset | None = None, predictions: Path
     prediction = None
     given = [Path(predictions)] if predictions is not None else [path.with_name(f"predictions{s}") for s in SUFFIXES]
     for file in (f for f in given if f.is_file() or predictions is not None):
-        faces = read_predictions(file).faces
+        faces = read_given_predictions(file).faces
         if faces.content_sha256() == record.predictions_sha256:
             prediction = faces.aligned_to(ids)
         elif predictions is not None:
