@@ -4,7 +4,7 @@
 # Everything happens in .venv, which is made when first needed and brought up to date when the dependencies change.
 
 PYTHON ?= python3
-# of `make install`: onnx, dlib, heads (rendering; 0.6 GB), mnn
+# of `make install`: onnx, dlib, heads (rendering; 0.6 GB), mnn (PyTorch: 5 GB where pip takes the build for GPUs), ray
 EXTRAS ?= onnx,dlib
 # of `make fuzz`: inputs, seconds of all workers together (0: until all are read), workers at a time
 COUNT ?= 1000000

@@ -6,6 +6,7 @@ The data set is a label file whose every row names the same small picture: what 
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
 import subprocess
@@ -97,8 +98,11 @@ def measured(arguments: list[str], folder: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Measure every count; the machine should have nothing else to do."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("counts", metavar="COUNT", type=int, nargs="*", help="faces; without any, those of the results, which are written")
+    given = parser.parse_args().counts
     rows = []
-    for count in map(int, sys.argv[1:]) if len(sys.argv) > 1 else COUNTS:
+    for count in given or COUNTS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             draw(folder, count)
@@ -110,7 +114,7 @@ def main() -> None:
                 seconds, peak = measured(arguments, folder)
                 rows.append({"command": what, "faces": count, "seconds": round(seconds, 1), "peak_mib": round(peak)})
                 print(rows[-1], flush=True)
-    if len(sys.argv) == 1:
+    if not given:
         RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
