@@ -283,7 +283,7 @@ def test_told_to_stop(scene: Scene, signals: list[int], codes: set[int]) -> None
         told = process.communicate(timeout=LONG_S)[1]
     assert process.returncode in codes
     assert "Traceback" not in told
-    assert "interrupted; of a run, finished parts are kept" in told or process.returncode < 0
+    assert "interrupted. A run keeps its finished parts" in told or process.returncode < 0
     kept = len(list((out / FOLDER).glob("part-*.h5")))
     assert kept >= 1
     done = scene.zygote.run(scene.command(out, "Steady", "--model-arg", "delay=0.2"))

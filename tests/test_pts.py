@@ -170,6 +170,7 @@ def test_real_300vw_files_against_a_third_partys_list(realdata):
         np.testing.assert_allclose(parse_pts(path.read_bytes(), str(path)), expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.long
 def test_all_real_merl_rav_files_are_of_this_format(realdata):
     count = 0
     with tarfile.open(realdata / "aflw" / "merl_rav_labels.tar.gz") as archive:
