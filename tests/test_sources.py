@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from miniatures.aflw2000 import draw_aflw2000
 
+from hpbench import load
 from hpbench.catalog import DatasetCard, dataset_card
 from hpbench.errors import InputError, MissingDataError
 from hpbench.readers import load
@@ -495,3 +497,16 @@ def test_a_tar_with_two_files_of_one_name_or_a_hard_link_is_refused(tmp_path, mo
             archive.addfile(*second)
         with pytest.raises(InputError, match=words):
             data_roots(dataset_card("aflw2000"), [path])
+
+
+def test_what_python_keeps_of_a_model_s_code_is_no_other_data(tmp_path: Path) -> None:
+    def fingerprint() -> str:
+        return load("aflw2000", tmp_path / "faces").fingerprint(tmp_path / "out")
+
+    draw_aflw2000(tmp_path / "faces", count=3, seed=0)
+    before = fingerprint()
+    (tmp_path / "faces" / "__pycache__").mkdir()
+    (tmp_path / "faces" / "__pycache__" / "model.cpython-311.pyc").write_bytes(b"compiled")
+    assert fingerprint() == before
+    (tmp_path / "faces" / "more.txt").write_text("x")
+    assert fingerprint() != before

@@ -122,6 +122,9 @@ def dataset_card_from(path: Path) -> DatasetCard:
 
 def dataset_card(dataset_id: str) -> DatasetCard:
     """The card of this dataset; `InputError` with the nearest id if there is none."""
+    named_so = [path for path in content_files("datasets", "card.toml") if path.parent.name == dataset_id]  # a card's folder has its id
+    if len(named_so) == 1:
+        return dataset_card_from(named_so[0])
     cards = dataset_cards()
     if dataset_id not in cards:
         raise InputError(f"unknown dataset {dataset_id!r}: {did_you_mean(dataset_id, cards)}")

@@ -72,12 +72,12 @@ class Dataset(abc.ABC):
     def fingerprint(self, leave_out: Path) -> str:
         """Changes when a file of the data roots is added, removed or changed: a run is continued on the same data only.
 
-        Files below `leave_out`, the output folder, do not count: it may lie in a data root.
+        Files below `leave_out`, the output folder, do not count: it may lie in a data root; nor does what Python keeps of a model's code.
         """
         digest = hashlib.sha256()
         ours = os.path.join(os.path.abspath(leave_out), "")
         for file in sorted(self.files, key=lambda f: (f.place, f.stamp)):
-            if not os.path.abspath(file.name).startswith(ours):
+            if not os.path.abspath(file.name).startswith(ours) and "__pycache__/" not in file.place:
                 digest.update(f"{file.place}|{file.size}|{file.stamp}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
 
