@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from miniatures.aflw2000 import draw_aflw2000
 
-from hpbench import load
 from hpbench.catalog import DatasetCard, dataset_card
 from hpbench.errors import InputError, MissingDataError
 from hpbench.readers import load
