@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import operator
 import re
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ __all__ = [
     "check_ids",
     "check_points",
     "checked_column",
+    "checked_ids",
     "checked_rotation",
     "checked_text",
+    "known_ids",
 ]
 
 Array = npt.NDArray[Any]
@@ -87,8 +90,8 @@ def _meant_visibility(values: Array) -> str:
     return "a score before the sigmoid?"
 
 
-def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | None, convention: str | None) -> Array | None:
-    """The rotations of a table: those given, or those of its angles, which win where both are given (and must agree)."""
+def checked_rotation(ids: Array, rotation: Array | None, euler_deg: Array | None, convention: str | None) -> Array | None:
+    """The rotations that a table keeps: those given; None where it has angles, from which they follow and with which they must agree."""
     if euler_deg is None:
         if convention is not None and rotation is None:
             raise InputError(f"convention {convention!r} is declared but there are no angles (euler_deg) to read by it.")
@@ -100,16 +103,13 @@ def checked_rotation(ids: list[str], rotation: Array | None, euler_deg: Array | 
         )
     convention_named(convention)
     _check_whole(ids, euler_deg, "one or two of its three angles are NaN")
-    derived = rotation_from_euler(euler_deg, convention)
     if rotation is not None:
         _check_whole(ids, rotation, "part of its rotation matrix is NaN")
-        _check_agreement(ids, rotation, euler_deg, derived, convention)
-        if np.array_equal(rotation, derived, equal_nan=True):  # often made of them before: kept once
-            return rotation
-    return derived
+        _check_agreement(ids, rotation, euler_deg, convention)
+    return None
 
 
-def _checked_matrices(ids: list[str], rotation: Array) -> Array:
+def _checked_matrices(ids: Array, rotation: Array) -> Array:
     """Rotations, the nearest ones to matrices that were rounded when they were written."""
     _check_whole(ids, rotation, "part of its rotation matrix is NaN")
     defect = rotation_defect(rotation)
@@ -127,12 +127,15 @@ def _checked_matrices(ids: list[str], rotation: Array) -> Array:
     return out
 
 
-def _check_agreement(ids: list[str], rotation: Array, euler_deg: Array, derived: Array, convention: str) -> None:
+def _check_agreement(ids: Array, rotation: Array, euler_deg: Array, convention: str) -> None:
     lone = np.isnan(rotation[:, 0, 0]) != np.isnan(euler_deg[:, 0])
     if (bad := np.flatnonzero(lone)).size:
         one, other = ("matrix", "angles") if np.isnan(euler_deg[bad[0], 0]) else ("angles", "matrix")
         raise InputError(f"face {ids[bad[0]]!r} has its {one} but no {other} ({bad.size} such rows): give all faces alike.")
-    apart = geodesic_deg(rotation, derived)
+    apart = np.empty(len(ids))
+    for start in range(0, len(ids), _ROWS):
+        rows = slice(start, start + _ROWS)
+        apart[rows] = geodesic_deg(rotation[rows], rotation_from_euler(euler_deg[rows], convention))
     if (bad := np.flatnonzero(apart > MAX_EULER_DISAGREEMENT_DEG)).size:
         raise InputError(
             f"face {ids[bad[0]]!r}: its rotation matrix and its {convention} angles are {apart[bad[0]]:.1f} degrees apart "
@@ -140,11 +143,41 @@ def _check_agreement(ids: list[str], rotation: Array, euler_deg: Array, derived:
         )
 
 
-def _check_whole(ids: list[str], column: Array, problem: str) -> None:
+def _check_whole(ids: Array, column: Array, problem: str) -> None:
     missing = np.isnan(column)
     axes = tuple(range(1, missing.ndim))
     if (bad := np.flatnonzero(missing.any(axis=axes) & ~missing.all(axis=axes))).size:
         raise InputError(f"face {ids[bad[0]]!r}: {problem} ({bad.size} such rows): a failed face is NaN in all of them.")
+
+
+_largest: weakref.ref[Array] | None = None  # the ids of the largest table of faces there is
+
+
+def known_ids(ids: list[str], above: int = 0) -> list[str]:
+    """These ids, as the texts of the largest table there is where it has them in the same rows; `above` rows come before these.
+
+    Labels and predictions have the same ids, and a text takes more memory than a face's angles.
+    """
+    largest = _largest() if _largest else None
+    if largest is None:
+        return ids
+    same = [known if known == given else given for known, given in zip(largest[above : above + len(ids)], ids, strict=False)]
+    return same + ids[len(same) :]
+
+
+def checked_ids(given: Sequence[str] | Array) -> Array:
+    """The ids of a table, (N,) of str; those of the largest table there is are checked already, and shared."""
+    global _largest
+    largest = _largest() if _largest else None
+    if largest is not None and (given is largest or (len(given) == len(largest) and all(map(operator.eq, given, largest)))):
+        return largest
+    ids = [str(i) for i in given]
+    check_ids(ids)
+    column = np.array(ids, dtype=object)
+    column.flags.writeable = False
+    if largest is None or len(largest) <= len(column):
+        _largest = weakref.ref(column)
+    return column
 
 
 def check_ids(ids: list[str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .faces import Faces
-from .geometry.alignment import rotation_offset
+from .geometry.alignment import rotation_offset_of
 from .geometry.rotations import euler_from_rotation, geodesic_deg
+from .metrics.matched import row_blocks
 from .metrics.visibility import occlusion_kinds
 from .obstacles import tells_kinds_apart
 
@@ -30,9 +31,10 @@ def pose_diagnostics(truth: Faces, prediction: Faces, convention: str) -> dict[s
         ``mean_offset_deg`` and its ``mean_offset_yaw_deg``, ``..._pitch_deg``, ``..._roll_deg`` in the convention; empty
         where no face has both poses less than 90 degrees apart (`hpbench.geometry.alignment.rotation_offset`).
     """
-    if truth.rotation is None or prediction.rotation is None:
+    if not (truth.has_rotation and prediction.has_rotation):
         return {}
-    offset = rotation_offset(prediction.rotation, truth.rotation)
+    blocks = row_blocks(len(truth), 9)
+    offset = rotation_offset_of((prediction.rotation_of(rows), truth.rotation_of(rows)) for rows in blocks)  # type: ignore[misc]
     if offset is None:
         return {}
     angles = euler_from_rotation(offset[None], convention)[0]

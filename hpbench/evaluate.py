@@ -92,7 +92,7 @@ def evaluate(
     truth = truth.take(kept_rows(protocol, truth))
     if not len(truth):
         raise InputError(f"{protocol.reference}: no face is left to score.")
-    ids = [str(i) for i in truth.sample_id]  # type: ignore[union-attr]
+    ids: npt.NDArray[np.object_] = truth.sample_id  # type: ignore[assignment]
     given = predictions.rows_of(ids) >= 0
     aligned = predictions.aligned_to(ids)
     diagnostics = _diagnostics(protocol, truth, aligned)
@@ -113,7 +113,7 @@ def evaluate(
             notes.append(f"subset {subset.name!r} is not formed: the data has no {subset.attribute}")
     clusters = _clusters(protocol, truth)
     tables = _scores(protocol, columns, members, clusters, resamples, seed)
-    names = np.array(ids)
+    names = ids.astype(str)
     failed, labelled = columns[0].failed, int(columns[0].labelled.sum())
     return Evaluation(
         scores=tables.pop(""),
@@ -154,12 +154,13 @@ def _diagnostics(protocol: Protocol, truth: Faces, prediction: Faces) -> dict[st
 
 def _without_offset(protocol: Protocol, truth: Faces, prediction: Faces) -> Faces:
     """Predictions as matrices, the mean rotation from labels to predictions taken away in each group."""
-    if prediction.rotation is None or truth.rotation is None:
+    rotation, labels = prediction.rotation, truth.rotation
+    if rotation is None or labels is None:
         raise InputError(f"{protocol.reference} aligns rotations, which the predictions or the labels do not have.")
     groups = np.zeros(len(truth)) if protocol.align_by == "all" else getattr(truth, protocol.align_by)
     if groups is None:
         raise InputError(f"{protocol.reference} aligns by {protocol.align_by}, which this truth does not have.")
-    return replace(prediction, rotation=without_offset(prediction.rotation, truth.rotation, groups), euler_deg=None, convention=None)
+    return replace(prediction, rotation=without_offset(rotation, labels, groups), euler_deg=None, convention=None)
 
 
 def _landmark_errors(columns: list[Column], truth: Faces, prediction: Faces, norm_box: Array | None) -> LandmarkErrors | None:
@@ -283,7 +284,9 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _failures(ids: list[str], given: npt.NDArray[np.bool_], aligned: Faces, failed: npt.NDArray[np.bool_]) -> tuple[Failure, ...]:
+def _failures(
+    ids: npt.NDArray[np.object_], given: npt.NDArray[np.bool_], aligned: Faces, failed: npt.NDArray[np.bool_]
+) -> tuple[Failure, ...]:
     reasons = aligned.failure if aligned.failure is not None else [""] * len(ids)
     return tuple(
         Failure(sample_id, ("no prediction" if not has else str(reason) or "the prediction is not a number"))

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .columns import COLUMNS, TEXT_COLUMNS, check_ids, check_points, checked_column, checked_rotation, checked_text
+from .columns import COLUMNS, TEXT_COLUMNS, check_points, checked_column, checked_ids, checked_rotation, checked_text
 from .errors import InputError
+from .geometry.rotations import rotation_from_euler
 
 if TYPE_CHECKING:
     from .images import ImageRef
@@ -52,6 +53,16 @@ class Sample(NamedTuple):
     camera: Array | None = None
 
 
+class _Rotation:
+    """`Faces.rotation`: beside angles it is made of them whenever it is asked for, as nine numbers a face are three times as many."""
+
+    def __get__(self, faces: Faces | None, owner: type[Faces]) -> Array | None:
+        return None if faces is None else faces.rotation_of(slice(None))  # None is the default of the dataclass
+
+    def __set__(self, faces: Faces, value: Array | None) -> None:
+        vars(faces)["rotation"] = value
+
+
 @dataclass(frozen=True, eq=False)
 class Faces:
     """Labels of N faces, one row each; every array is read-only.
@@ -63,7 +74,8 @@ class Faces:
     sample_id : (N,) str array
         Unique.  Left out (by a model, which does not know them), rows are numbered "0", "1", ...
     rotation : (N, 3, 3) float64 array or None
-        Head -> camera.  Computed from `euler_deg` where that is given (both may be given if they agree).
+        Head -> camera.  Made of `euler_deg` where that is given (both may be given if they agree), anew whenever it is asked for:
+        of many faces take `rotation_of` some.
     euler_deg : (N, 3) float64 array or None
         Yaw, pitch, roll exactly as the file or model gives them; `convention` is then required.
     convention : str or None
@@ -92,7 +104,7 @@ class Faces:
     """
 
     sample_id: Array | Sequence[str] | None = None
-    rotation: Array | None = None
+    rotation: _Rotation = _Rotation()
     euler_deg: Array | None = None
     convention: str | None = None
     landmarks: Array | None = None
@@ -107,11 +119,10 @@ class Faces:
 
     def __post_init__(self) -> None:
         n = self._count_rows()
-        ids = [str(i) for i in range(n)] if self.sample_id is None else [str(i) for i in self.sample_id]
-        check_ids(ids)
-        self._set("sample_id", np.array(ids, dtype=object))
+        ids = checked_ids([str(i) for i in range(n)] if self.sample_id is None else self.sample_id)
+        object.__setattr__(self, "sample_id", ids)
         for name, (shape, dtype) in COLUMNS.items():
-            value = getattr(self, name)
+            value = self.given(name)
             if value is not None:
                 self._set(name, checked_column(name, value, n, shape, dtype))
         for name in TEXT_COLUMNS:
@@ -126,7 +137,7 @@ class Faces:
             attributes[key] = _frozen(column)
         self._set("attributes", attributes)
         check_points({"landmarks": self.landmarks, "visibility": self.visibility, "occlusion": self.occlusion}, self.scheme)
-        self._set("rotation", checked_rotation(ids, self.rotation, self.euler_deg, self.convention))
+        self._set("rotation", checked_rotation(ids, self.given("rotation"), self.euler_deg, self.convention))
 
     def _set(self, name: str, value: object) -> None:
         if isinstance(value, np.ndarray):
@@ -137,7 +148,7 @@ class Faces:
         if self.sample_id is not None:
             return len(self.sample_id)
         for name in COLUMNS:
-            value = getattr(self, name)
+            value = self.given(name)
             if value is not None:
                 return len(value)
         raise InputError("Faces needs at least one column (rotation, euler_deg, landmarks, ...) or sample_id.")
@@ -149,6 +160,22 @@ class Faces:
         columns = [f.name for f in fields(self) if f.name not in ("sample_id", "attributes") and getattr(self, f.name) is not None]
         return f"Faces({len(self)} rows: {', '.join(columns)}{', ' + ', '.join(self.attributes) if self.attributes else ''})"
 
+    def given(self, name: str) -> Any:
+        """A column, None where it is not there; of the rotation None too where it follows from the angles."""
+        return vars(self)[name]
+
+    @property
+    def has_rotation(self) -> bool:
+        """Whether there is a rotation, given or by its angles."""
+        return self.given("rotation") is not None or self.euler_deg is not None
+
+    def rotation_of(self, rows: slice | npt.NDArray[Any]) -> Array | None:
+        """`rotation` of some rows, (B, 3, 3); None where there is none."""
+        matrices: Array | None = self.given("rotation")
+        if matrices is None and self.euler_deg is not None and self.convention is not None:
+            return _frozen(rotation_from_euler(self.euler_deg[rows], self.convention))
+        return None if matrices is None else _frozen(matrices[rows])
+
     def take(self, rows: npt.ArrayLike) -> Faces:
         """These rows (indices or a boolean mask), in this order, as new Faces."""
         index = np.asarray(rows)
@@ -158,13 +185,12 @@ class Faces:
             return self
         changes: dict[str, Any] = {}
         for name in ("sample_id", *COLUMNS, *TEXT_COLUMNS):
-            value = getattr(self, name)
-            derived = name == "rotation" and self.euler_deg is not None
-            changes[name] = None if value is None or derived else _frozen(value[index])
+            value = self.given(name)
+            changes[name] = None if value is None else _frozen(value[index])
         changes["attributes"] = {k: _frozen(v[index]) for k, v in self.attributes.items()}
         return replace(self, **changes)
 
-    def rows_of(self, sample_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    def rows_of(self, sample_ids: Sequence[str] | Array) -> npt.NDArray[np.int64]:
         """Row number of each id; -1 where this table has no such row."""
         ours: Array = self.sample_id  # type: ignore[assignment]
         if len(sample_ids) == len(ours) and all(map(operator.eq, sample_ids, ours)):
@@ -176,19 +202,17 @@ class Faces:
         position = {sample_id: row for row, sample_id in enumerate(ours)}
         return np.array([position.get(i, -1) for i in sample_ids], dtype=np.int64)
 
-    def aligned_to(self, sample_ids: Sequence[str]) -> Faces:
+    def aligned_to(self, sample_ids: Sequence[str] | Array) -> Faces:
         """Rows in the order of `sample_ids`; an id without a row becomes a row of NaN ("no prediction")."""
         rows = self.rows_of(sample_ids)
         if len(rows) == len(self) and np.array_equal(rows, np.arange(len(self))):
             return self
         absent = rows < 0
-        changes: dict[str, Any] = {"sample_id": list(sample_ids), "attributes": {}}
+        changes: dict[str, Any] = {"sample_id": sample_ids, "attributes": {}}
         source = np.where(absent, 0, rows)
         for name, (_, dtype) in COLUMNS.items():
-            value = getattr(self, name)
+            value = self.given(name)
             if value is None:
-                continue
-            if name == "rotation" and self.euler_deg is not None:  # follows from the angles
                 changes[name] = None
                 continue
             blank = np.nan if dtype is np.float64 else 3
@@ -212,13 +236,13 @@ class Faces:
         """
         changes: dict[str, Any] = {"sample_id": [i for part in parts for i in part.sample_id]}  # type: ignore[union-attr]
         for name, (_, dtype) in COLUMNS.items():
-            shapes = {getattr(part, name).shape[1:] for part in parts if getattr(part, name) is not None}
+            columns = [part.given(name) for part in parts]
+            shapes = {column.shape[1:] for column in columns if column is not None}
             if len(shapes) > 1:
                 raise InputError(f"{name} has different shapes in the parts: {' and '.join(map(str, sorted(shapes)))}.")
             if not shapes:
                 continue
             shape, blank = shapes.pop(), np.nan if dtype is np.float64 else 3
-            columns = [getattr(part, name) for part in parts]
             changes[name] = np.concatenate(
                 [np.full((len(p), *shape), blank) if c is None else c for p, c in zip(parts, columns, strict=True)]
             )
@@ -256,9 +280,9 @@ class Faces:
 
         add("sample_id", self.sample_id)  # type: ignore[arg-type]
         for name in (*COLUMNS, "person", "sequence"):
-            value = getattr(self, name)
-            if value is not None and not (name == "rotation" and self.euler_deg is not None):
-                add(name, value)  # a rotation beside Euler angles follows from them
+            value = self.given(name)
+            if value is not None:
+                add(name, value)
         convention = self.convention if self.euler_deg is not None else None  # it says nothing about a matrix
         for name, value in (("convention", convention), ("scheme", self.scheme)):
             digest.update(f"{name}|{value}|".encode())

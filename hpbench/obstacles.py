@@ -57,7 +57,7 @@ def obstacle(protocol: Protocol, truth_scheme: str, predictions: Faces, boxes: s
     """
     mapped = map_between(predictions.scheme, truth_scheme, mix_schemes=_mixes(protocol, mix_schemes))
     scheme = mapped or predictions.scheme
-    if protocol_needs(protocol, "pose") and predictions.rotation is None:
+    if protocol_needs(protocol, "pose") and not predictions.has_rotation:
         return "the predictions hold no pose"
     if protocol_needs(protocol, "visibility"):
         if predictions.visibility is None:

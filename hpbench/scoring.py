@@ -79,14 +79,7 @@ def score_protocols(
     if not predicted:
         raise InputError(f"{f'{origin}: the file has' if origin else 'there are'} no rows: a face that was not found is a row too.")
     refuse_unknown_ids(predictions.faces, all_ids, origin)
-    here = [ids for split in dict.fromkeys(p.split for p in protocols) if (ids := source.found_ids(split))]
-    if here and not any(_any_predicted(predictions.faces, ids) for ids in here):
-        where = f"{origin}: " if origin else ""
-        raise InputError(
-            f"{where}none of its {predicted} rows is a face whose labels are here "
-            f"(the first row: {min(predictions.faces.sample_id)!r}; the first face here: {min(map(min, here))!r})."  # type: ignore[arg-type]
-        )
-    del here
+    _refuse_none_here(predictions.faces, source, protocols, origin)
     for protocol in protocols:
         scheme = source.scheme(protocol.labels)
         problem = obstacle(protocol, scheme, predictions.faces, predictions.boxes, mix_schemes=mix_schemes)
@@ -169,6 +162,21 @@ def _not_computed(metrics: Sequence[str], records: Sequence[Record], skipped: Se
 def _any_predicted(faces: Faces, ids: Sequence[str]) -> bool:
     """Whether one of these ids has a row."""
     return bool((faces.rows_of(ids) >= 0).any())
+
+
+def _refuse_none_here(faces: Faces, source: Dataset, protocols: Sequence[Protocol], origin: str) -> None:
+    """`InputError` where labels are here, and none of them of a predicted face."""
+    first: list[str] = []
+    for split in dict.fromkeys(p.split for p in protocols):
+        ids = source.found_ids(split)
+        if _any_predicted(faces, ids):
+            return
+        first += [min(ids)] if ids else []
+    if first:
+        raise InputError(
+            f"{f'{origin}: ' if origin else ''}none of its {len(faces)} rows is a face whose labels are here "
+            f"(the first row: {min(faces.sample_id)!r}; the first face here: {min(first)!r})."  # type: ignore[arg-type]
+        )
 
 
 def _any_beyond(ids: list[str], others: list[str]) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from hpbench import evaluate as evaluation
 from hpbench.catalog import protocol_named
+from hpbench.columns import known_ids
 from hpbench.errors import InputError
 from hpbench.faces import Faces
 from hpbench.geometry import alignment
@@ -18,6 +22,8 @@ from hpbench.geometry.rotations import rotation_defect, rotation_from_euler
 from hpbench.predictions import Predictions, read_predictions, rows, write_predictions
 from hpbench.readers.files.datafile import DataFile
 from hpbench.readers.generic_files import read_csv_rows, read_jsonl_rows
+
+T = TypeVar("T")
 
 
 def poses(n: int, seed: int = 0) -> np.ndarray:
@@ -126,7 +132,10 @@ def test_read_only_arrays_are_shared_and_others_copied() -> None:
     np.testing.assert_array_equal(faces.attributes["age"], before[:, 0])
     assert faces.take(range(4)) is faces and faces.take([True] * 4) is faces
     again = Faces(sample_id=faces.sample_id, rotation=faces.rotation, euler_deg=faces.euler_deg, convention="300w-lp")
-    assert np.shares_memory(again.euler_deg, faces.euler_deg) and np.shares_memory(again.rotation, faces.rotation)  # type: ignore[arg-type]
+    assert np.shares_memory(again.euler_deg, faces.euler_deg)  # type: ignore[arg-type]
+    assert again.given("rotation") is None and not faces.rotation.flags.writeable  # type: ignore[union-attr]
+    turned = Faces(sample_id=faces.sample_id, rotation=faces.rotation)
+    assert np.shares_memory(turned.rotation, turned.take([0, 1, 2, 3]).rotation)  # type: ignore[arg-type]
 
 
 def test_the_offset_of_many_blocks_is_that_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,12 +178,50 @@ def test_reading_a_table_takes_little_more_memory_than_its_columns(tmp_path: Pat
         file.write("# convention=300w-lp\nsample_id,yaw_deg,pitch_deg,roll_deg\n")
         file.writelines(f"f{i:06d},{yaw},{pitch},{roll}\n" for i, (yaw, pitch, roll) in enumerate(angles))
     read_predictions(path)  # imports
+    faces, kept, peak = traced(lambda: read_predictions(path).faces)
+    assert len(faces) == n
+    assert kept < 130 * n  # ids 64 + 8, angles 24
+    assert peak < 200 * n
+    again, kept, peak = traced(lambda: read_predictions(path).faces)
+    assert again.sample_id is faces.sample_id
+    assert kept < 40 * n and peak < 120 * n  # the ids are those in memory
+
+
+def test_scoring_takes_less_memory_than_a_rotation_and_its_parts() -> None:
+    n = 60_000
+    ids, angles = ids_of(n), poses(n)
+    protocol = protocol_named("aflw2000/pose-1969")
+
+    def scored(n: int) -> evaluation.Evaluation:
+        truth, predictions = (Faces(sample_id=list(ids[:n]), euler_deg=angles[:n] + turned, convention="300w-lp") for turned in (0.0, 1.0))
+        return evaluation.evaluate(protocol, truth, predictions)
+
+    scored(50)  # imports
+    found, kept, peak = traced(lambda: scored(n))
+    assert len(found.errors["sample_id"]) > n / 2
+    assert kept < 80 * n and peak < 200 * n  # of both tables angles and ids, 56; of the errors names and values; matrices would be 144 more
+
+
+def test_ids_in_memory_are_shared_row_by_row() -> None:
+    ids = [f"shared {i}" for i in range(40_000)]  # more than any table that another test has left
+    table = Faces(sample_id=ids, failure=[""] * len(ids))
+    given = [f"shared {i}" for i in (100, 101, 7, 103, 104)]
+    found = known_ids(given, 100)
+    assert found == given
+    assert [one is ids[100 + i] for i, one in enumerate(found)] == [True, True, False, True, True]
+    assert known_ids(["shared 39999", "more"], 39_999) == ["shared 39999", "more"]
+    assert Faces(sample_id=list(map(str, ids)), failure=table.failure).sample_id is table.sample_id
+    other = Faces(sample_id=ids[::-1], failure=table.failure)
+    assert list(other.sample_id) == ids[::-1]  # type: ignore[arg-type]
+
+
+def traced(compute: Callable[[], T]) -> tuple[T, int, int]:
+    """What a function returns, the bytes that are kept of it and the most it had."""
+    gc.collect()
     tracemalloc.start()
     try:
-        faces = read_predictions(path).faces
+        found = compute()
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(faces) == n
-    assert kept < 200 * n  # ids 64 + 8, angles 24, rotations 72
-    assert peak < 320 * n
+    return found, kept, peak

@@ -29,17 +29,14 @@ and only here, a worse or a missing prediction may improve the mean.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from .rotations import geodesic_deg
 
-if TYPE_CHECKING:
-    from scipy.spatial.transform import Rotation
-
-__all__ = ["MAX_OFFSET_DEG", "mean_rotation", "rotation_offset", "without_offset"]
+__all__ = ["MAX_OFFSET_DEG", "mean_rotation", "rotation_offset", "rotation_offset_of", "without_offset"]
 
 Array = npt.NDArray[np.float64]
 
@@ -66,15 +63,20 @@ def mean_rotation(rotations: npt.ArrayLike) -> Array:
     """
     from scipy.spatial.transform import Rotation
 
-    return _mean(Rotation.from_matrix(rotations))
+    return _mean(Rotation.from_matrix(rotations).as_quat())
 
 
-def _mean(every: Rotation) -> Array:
+def _mean(quaternions: Array) -> Array:
+    """`mean_rotation` of unit quaternions, (N, 4)."""
     from scipy.spatial.transform import Rotation
 
-    mean = every.mean()
+    mean = Rotation(quaternions, normalize=False, copy=False).mean()
     for _ in range(_MAX_STEPS):
-        step = (mean.inv() * every).as_rotvec().mean(axis=0)
+        total = np.zeros((1, 3))
+        for start in range(0, len(quaternions), _ROWS):
+            block = Rotation(quaternions[start : start + _ROWS], normalize=False, copy=False)
+            total = np.concatenate([total, (mean.inv() * block).as_rotvec()]).sum(axis=0, keepdims=True)  # row by row, as of all at once
+        step = total[0] / len(quaternions)
         mean = mean * Rotation.from_rotvec(step)
         if np.linalg.norm(step) < _LAST_STEP_RAD:
             break
@@ -94,13 +96,24 @@ def rotation_offset(prediction: Array, truth: Array) -> Array | None:
     (3, 3) array or None
         The rotation of the camera frame from truth to prediction; None where no pair is left.
     """
+    blocks = (slice(start, start + _ROWS) for start in range(0, len(truth), _ROWS))
+    return rotation_offset_of((prediction[rows], truth[rows]) for rows in blocks)
+
+
+def rotation_offset_of(pairs: Iterable[tuple[Array, Array]]) -> Array | None:
+    """`rotation_offset` of predictions and truth that come a block of rows at a time."""
     from scipy.spatial.transform import Rotation
 
-    near = np.flatnonzero(geodesic_deg(prediction, truth) < MAX_OFFSET_DEG)  # False for NaN
-    if not len(near):
+    found = []
+    for prediction, truth in pairs:
+        near = geodesic_deg(prediction, truth) < MAX_OFFSET_DEG  # False for NaN
+        if near.any():
+            found.append(Rotation.from_matrix(prediction[near] @ truth[near].swapaxes(1, 2)).as_quat())
+    if not found:
         return None
-    blocks = np.array_split(near, -(-len(near) // _ROWS))
-    return _mean(Rotation.concatenate([Rotation.from_matrix(prediction[rows] @ truth[rows].swapaxes(1, 2)) for rows in blocks]))
+    every = np.concatenate(found)
+    del found  # the mean takes as much again
+    return _mean(every)
 
 
 def without_offset(prediction: Array, truth: Array, groups: npt.ArrayLike) -> Array:

@@ -101,19 +101,18 @@ def mean_of_means(parts: Sequence[tuple[Array, Array]]) -> Sums:
     parts : sequence of ((n,) values, (n,) weights)
         Units of weight 0, or whose value is NaN, do not count.  One part gives a plain (weighted) mean.
     """
-    numerators, denominators = [], []
-    for values, weights in parts:
-        counted = ~np.isnan(values) & (weights > 0)
-        denominators.append(np.where(counted, weights, 0.0))
-        numerators.append(np.where(counted, values, 0.0) * denominators[-1])
     bins = len(parts)
+    terms = np.zeros((2 * bins, len(parts[0][0])))  # numerators, then denominators
+    for numerator, denominator, (values, weights) in zip(terms[:bins], terms[bins:], parts, strict=True):
+        counted = ~np.isnan(values) & (weights > 0)
+        np.copyto(denominator, weights, where=counted)
+        np.multiply(values, weights, out=numerator, where=counted)
 
     def combine(sums: Array) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
             means: Array = sums[:, :bins] / sums[:, bins:]
         return means.mean(axis=1)
 
-    terms = np.stack(numerators + denominators)
     return Sums(terms, combine, terms[bins:])
 
 

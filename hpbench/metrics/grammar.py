@@ -91,7 +91,7 @@ class Metric:
     def weight(self, truth: Faces) -> Array:
         """What each face counts for in the mean, (N,) float64."""
         if self.family.weight is None:
-            return np.ones(len(truth))
+            return np.broadcast_to(1.0, (len(truth),))
         weight: Array = self.family.weight(truth, **self.parameters)
         return weight
 

@@ -185,7 +185,7 @@ def nme_percent(pair: Matched, *, norm: str) -> Array:
 
 def nme_weight(truth: Faces, *, norm: str, mean: str) -> Array:
     """What a face counts for in the mean, (N,): 1, or the number of its labelled points in the pooled mean."""
-    return _labelled_points(truth) if mean == "pooled" else np.ones(len(truth))
+    return _labelled_points(truth) if mean == "pooled" else np.broadcast_to(1.0, (len(truth),))
 
 
 def auc_percent(pair: Matched, *, norm: str, below: float, formula: str) -> Array:
@@ -204,7 +204,7 @@ def auc_percent(pair: Matched, *, norm: str, below: float, formula: str) -> Arra
 
 def auc_weight(truth: Faces, *, norm: str, below: float, formula: str) -> Array:
     """What a face counts for in the mean, (N,): 1, or the number of its labelled points where they are pooled."""
-    return _labelled_points(truth) if formula == "pck" else np.ones(len(truth))
+    return _labelled_points(truth) if formula == "pck" else np.broadcast_to(1.0, (len(truth),))
 
 
 def auc_of_all_errors(*, norm: str, below: float, formula: str) -> Callable[[Array], float] | None:

@@ -73,16 +73,15 @@ def angles_deg(faces: Faces, convention: str, rows: slice = slice(None)) -> tupl
         given, wanted = convention_named(faces.convention), convention_named(convention)
         if given.order == wanted.order:  # only signs differ: the raw angles stay what they are
             return faces.euler_deg[rows] * (np.array(given.signs) * np.array(wanted.signs)), True
-    if faces.rotation is None:
-        return np.full((len(range(len(faces))[rows]), 3), np.nan), False
-    return euler_from_rotation(faces.rotation[rows], convention), False
+    return _canonical_deg(faces, convention, rows), False
 
 
 def _canonical_deg(faces: Faces, convention: str, rows: slice) -> Array:
     """Yaw, pitch, roll of rotations, (B, 3) degrees, whatever angles the file gave."""
-    if faces.rotation is None:
+    rotation = faces.rotation_of(rows)
+    if rotation is None:
         return np.full((len(range(len(faces))[rows]), 3), np.nan)
-    return euler_from_rotation(faces.rotation[rows], convention)
+    return euler_from_rotation(rotation, convention)
 
 
 def angle_errors_deg(pair: Matched, *, convention: str, formula: str) -> Array:
@@ -122,10 +121,13 @@ def _sum_of_three(columns: Array) -> Array:
 
 def geodesic_error_deg(pair: Matched) -> Array:
     """Geodesic distance of each face's two rotations, (N,) degrees in [0, 180]."""
-    truth, prediction = pair.truth.rotation, pair.prediction.rotation
-    if truth is None:
-        return np.full(len(pair), np.nan)
-    errors = geodesic_deg(truth, prediction) if prediction is not None else np.full(len(pair), np.nan)
-    missing = np.flatnonzero(np.isnan(errors))
-    errors[missing[~np.isnan(truth[missing]).any(axis=(1, 2))]] = np.inf
+    errors = np.full(len(pair), np.nan)
+    for rows in row_blocks(len(pair), 9):
+        truth, prediction = pair.truth.rotation_of(rows), pair.prediction.rotation_of(rows)
+        if truth is None:
+            return errors
+        if prediction is not None:
+            errors[rows] = geodesic_deg(truth, prediction)
+        missing = np.isnan(errors[rows])
+        errors[rows][missing & ~np.isnan(truth).any(axis=(1, 2))] = np.inf
     return errors

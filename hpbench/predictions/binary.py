@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..atomic import atomic_path
+from ..columns import known_ids
 from ..errors import InputError
 from ..untrusted import has_sound_heaps, is_bomb, read_npz_arrays
 from .created import created_h5
@@ -17,6 +18,7 @@ from .schema import TEXT_COLUMNS, first_line
 
 __all__ = ["fixed_width", "read_h5", "read_npz", "write_declarations", "write_h5", "write_npz"]
 
+_ROWS = 1 << 12  # of texts decoded at once
 MAX_ARRAY_BYTES = 8 << 30  # a million faces with 98 points are 1.6 GB
 _FILTERS = (1, 2, 3, 4, 5, 6, 32000)  # those of HDF5 itself, and h5py's lzf: no code is loaded for a file's sake
 
@@ -39,7 +41,7 @@ def read_h5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise
     except Exception as error:  # a damaged file may surprise the library anywhere
         raise InputError(f"{path}: cannot be read as HDF5: truncated, or another kind of file? ({first_line(error)})") from None
-    return {k: _as_text_list(v, k, path) if k in TEXT_COLUMNS else v for k, v in columns.items()}, declarations
+    return {k: _as_text_list(columns.pop(k), k, path) if k in TEXT_COLUMNS else columns[k] for k in list(columns)}, declarations
 
 
 def _check_storage(file: Any, path: Path) -> None:
@@ -121,7 +123,11 @@ def _as_text_list(value: Any, name: str, path: Path) -> list[str]:
     array = np.asarray(value)
     if array.ndim != 1 or array.dtype.kind not in "USO":
         raise InputError(f"{path}: {name} must be a list of texts, got {array.dtype} of shape {array.shape}.")
+    texts: list[str] = []
     try:
-        return [v.decode() if isinstance(v, bytes) else str(v) for v in array]
+        for start in range(0, len(array), _ROWS):
+            block = [v.decode() if isinstance(v, bytes) else str(v) for v in array[start : start + _ROWS]]
+            texts += known_ids(block, start) if name == "sample_id" else block
+        return texts
     except UnicodeDecodeError:
         raise InputError(f"{path}: {name} is not UTF-8.") from None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..columns import known_ids
 from ..errors import InputError
 
 __all__ = ["Columns", "blocks", "most_rows", "most_rows_of", "text_lines"]
@@ -76,6 +77,8 @@ class Columns:
         """The next rows: arrays of numbers or lists; a column that begins only now was NaN or `blank` before."""
         for name, values in block.items():
             if isinstance(values, list):
+                if name == "sample_id":
+                    values = known_ids(values, self.n)
                 known = self._known.setdefault(name, {})
                 self._lists.setdefault(name, [blank] * self.n).extend(_shared(v, known) if isinstance(v, str) else v for v in values)
                 continue

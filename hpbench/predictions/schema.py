@@ -99,9 +99,7 @@ def columns_of(predictions: Predictions) -> tuple[dict[str, Any], dict[str, str]
     A rotation that follows from Euler angles is not written beside them, `failure` only where there is one.
     """
     faces = predictions.faces
-    columns = {name: getattr(faces, name) for name in COLUMNS if getattr(faces, name) is not None}
-    if "euler_deg" in columns:
-        columns.pop("rotation", None)
+    columns = {name: faces.given(name) for name in COLUMNS if faces.given(name) is not None}
     if "failure" in columns and not any(columns["failure"]):
         del columns["failure"]
     declarations = {
