@@ -20,7 +20,7 @@ from ..geometry.boxes import iou_xyxy
 from ..geometry.camera import crop_camera, solve_pnp
 from ..geometry.mean_face import mean_face_68
 from .interface import Model
-from .weights import WeightFile, find_weights
+from .weights import WeightFile, card_weights
 
 __all__ = ["Dlib68", "dlib_like_box"]
 
@@ -71,10 +71,7 @@ class Dlib68(Model):
         except ImportError:
             raise MissingDataError("the model dlib68 needs the package dlib: pip install 'hpbench[dlib]'.") from None
         card = card or model_cards()["dlib68"]
-        (found,) = find_weights(
-            list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
-            packages=card.packages, obtain=card.weights, licence=card.licence,
-        )  # fmt: skip
+        (found,) = card_weights(card, weights)
         self.weights_sha256 = found.sha256
         self._dlib = dlib
         self._predictor = _load_predictor(dlib, found)

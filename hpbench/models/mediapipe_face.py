@@ -25,7 +25,7 @@ from ..geometry.boxes import iou_xyxy
 from ..geometry.rotations import nearest_rotation
 from .crop import Crop, CropSpec, crop_face
 from .interface import Model
-from .weights import find_weights
+from .weights import card_weights
 
 __all__ = ["MediapipeFace", "rotation_from_transform"]
 
@@ -64,10 +64,7 @@ class MediapipeFace(Model):
         self._crop.validate("--model-arg margin")
         with libraries_loaded(card.id):
             import mediapipe
-        (found,) = find_weights(
-            list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
-            packages=card.packages, obtain=card.weights, licence=card.licence,
-        )  # fmt: skip
+        (found,) = card_weights(card, weights)
         self.name = card.id
         self.weights_sha256 = found.sha256
         self._mediapipe = mediapipe

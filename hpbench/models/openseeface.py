@@ -23,7 +23,7 @@ from .interface import Model
 from .onnx_card import InputSpec
 from .onnx_pose import Output
 from .onnx_session import OnnxSession
-from .weights import find_weights
+from .weights import card_weights
 
 __all__ = ["SCHEME", "OpenSeeFace", "decode_points"]
 
@@ -69,10 +69,7 @@ class OpenSeeFace(Model):
     def __init__(self, card: ModelCard, weights: Path | None = None, device: str = "auto", threads: int = 0) -> None:
         if device not in ("auto", "cpu"):
             raise InputError(f"model {card.id!r} runs on the cpu only (its file was optimised for it), not on {device!r}.")
-        found = find_weights(
-            list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
-            packages=card.packages, obtain=card.weights, licence=card.licence,
-        )  # fmt: skip
+        found = card_weights(card, weights)
         self.name, self.version = card.id, card.version
         self.weights_sha256 = found[0].sha256
         self._session = OnnxSession(found[0], INPUT.shape, [Output(kind="maps")], f"model {card.id!r}", "cpu", threads)

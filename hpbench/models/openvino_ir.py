@@ -20,7 +20,7 @@ from ..faces import Faces
 from .crop import Crop, CropSpec, crop_face
 from .interface import Model
 from .onnx_card import InputSpec
-from .weights import WeightFile, combined_sha256, find_weights
+from .weights import WeightFile, card_weights, combined_sha256
 
 __all__ = ["OpenVinoHeadPose"]
 
@@ -69,10 +69,7 @@ class OpenVinoHeadPose(Model):
             import openvino
         except ImportError:
             raise MissingDataError(f"the model {card.id} needs the package openvino: pip install 'hpbench[openvino]'.") from None
-        found = find_weights(
-            list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
-            packages=card.packages, obtain=card.weights, licence=card.licence,
-        )  # fmt: skip
+        found = card_weights(card, weights)
         by_ending = {file.path.suffix: file for file in found}
         self.name = card.id
         self.device = "cpu"

@@ -28,7 +28,7 @@ from .interface import Model
 from .onnx_card import InputSpec
 from .onnx_pose import Output
 from .onnx_session import OnnxSession
-from .weights import WeightFile, combined_sha256, find_weights
+from .weights import WeightFile, card_weights, combined_sha256
 
 __all__ = ["ParametricPose", "SynergyNet", "Tddfa", "pose_of_parameters", "read_moments"]
 
@@ -62,10 +62,7 @@ class ParametricPose(Model):
     outputs: ClassVar[tuple[int, ...]]  # how many parameters the network may give
 
     def __init__(self, card: ModelCard, weights: Path | None = None, device: str = "auto", threads: int = 0) -> None:
-        network, moments = find_weights(
-            list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
-            packages=card.packages, obtain=card.weights, licence=card.licence,
-        )  # fmt: skip
+        network, moments = card_weights(card, weights)
         self.name, self.version = card.id, card.version
         self.weights_sha256 = combined_sha256([network.sha256, moments.sha256])
         self._session = OnnxSession(network, INPUT.shape, [Output(kind="parameters")], f"model {card.id!r}", device, threads)

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..cache import cache_folder
+from ..catalog import ModelCard
 from ..errors import HpbenchError, InputError, MissingDataError
 from ..untrusted import is_bomb_in
 
-__all__ = ["ANY", "WeightFile", "combined_sha256", "find_weights", "missing_weights"]
+__all__ = ["ANY", "WeightFile", "card_weights", "combined_sha256", "find_weights", "missing_weights"]
 
 ANY = "any"  # stands for the sha256 of a file that everybody exports for himself: a record says which it was
 _FOLDER_LETTERS = frozenset(string.ascii_letters + string.digits + "_-./")
@@ -33,6 +34,14 @@ class WeightFile:
     path: Path
     data: bytes
     sha256: str
+
+
+def card_weights(card: ModelCard, weights: Path | None = None) -> list[WeightFile]:
+    """The weight files that a card names, in its order; see `find_weights`."""
+    return find_weights(
+        list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
+        packages=card.packages, obtain=card.weights, licence=card.licence,
+    )  # fmt: skip
 
 
 def find_weights(

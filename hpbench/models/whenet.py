@@ -22,7 +22,7 @@ from .interface import Model
 from .onnx_card import InputSpec
 from .onnx_pose import ANGLES, EulerBinsOutput
 from .torch_device import torch_device
-from .weights import find_weights
+from .weights import card_weights
 from .whenet_network import OUTPUTS, WhenetNetwork, read_whenet
 
 __all__ = ["Whenet"]
@@ -64,10 +64,7 @@ class Whenet(Model):
         place = torch_device(device)
         if threads:
             torch.set_num_threads(threads)
-        (found,) = find_weights(
-            list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
-            packages=card.packages, obtain=card.weights, licence=card.licence,
-        )  # fmt: skip
+        (found,) = card_weights(card, weights)
         self.name = card.id
         self.weights_sha256 = found.sha256
         self.device = str(place)

@@ -26,7 +26,7 @@ from ..errors import HpbenchError, InputError, RunStoppedError
 from ..faces import Faces
 from . import worker_side
 from .interface import Array, Model
-from .weights import combined_sha256, find_weights
+from .weights import card_weights, combined_sha256
 from .worker_pipe import WorkerFaultError, WorkerProcess
 
 __all__ = ["PREFIX", "WorkerModel", "WorkerSpec", "read_worker_card", "read_worker_name"]
@@ -239,10 +239,7 @@ def _first_line(text: object) -> str:
 
 def _weights(card: ModelCard, weights: Path | None) -> tuple[Path, str]:
     """The weight files of a card as one path, a file or the folder of several, and their hash."""
-    found = find_weights(
-        list(card.files), list(card.files.values()), model_id=card.id, weights=weights, card_folder=card.folder,
-        packages=card.packages, obtain=card.weights, licence=card.licence,
-    )  # fmt: skip
+    found = card_weights(card, weights)
     places = {file.path.parent for file in found}
     if len(places) > 1 or not all(file.path.is_file() for file in found):
         raise InputError(f"model {card.id!r}: a worker needs its weights as files in one folder: unpack them, and name it with --weights.")
