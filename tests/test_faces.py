@@ -128,3 +128,19 @@ def test_numbers_that_no_picture_holds_are_refused(column: str, value: float) ->
 def test_complex_numbers_are_refused() -> None:
     with pytest.raises(InputError, match="rotation is not an array of numbers"):
         Faces(rotation=np.eye(3)[None] * (1 + 1j))
+
+
+def test_a_rotation_is_there_given_or_by_angles_and_for_some_rows() -> None:
+    angles = np.array([[10.0, 20.0, 30.0], [np.nan] * 3, [-40.0, 5.0, 0.0]])
+    of_angles = Faces(euler_deg=angles, convention="300w-lp")
+    matrices = of_angles.rotation
+    assert matrices is not None and not matrices.flags.writeable
+    given = Faces(rotation=matrices)
+    for faces in (of_angles, given):
+        assert faces.has_rotation and faces.rotation is not None
+        np.testing.assert_array_equal(faces.rotation, matrices)
+        for rows in (slice(1, 3), np.array([2, 0])):
+            np.testing.assert_array_equal(faces.rotation_of(rows), matrices[rows])
+    assert of_angles.given("rotation") is None and given.given("rotation") is not None, "kept only where it was given"
+    points = Faces(landmarks=np.zeros((2, 19, 2)), scheme="aflw19")
+    assert not points.has_rotation and points.rotation is None and points.rotation_of(slice(None)) is None
